@@ -27,10 +27,8 @@ int error_system(error *e, int errnum, const char *format, ...)
         int n = vsnprintf(e->text, sizeof e->text, format, args);
         va_end(args);
         if (n >= 0 && (size_t)n < sizeof e->text) {
-            char reason[128] = "";
-            if (strerror_r(errnum, reason, sizeof reason) != 0)
-                snprintf(reason, sizeof reason, "error %d", errnum);
-            snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", reason);
+            char room[128]; /* GNU's strerror_r returns the text, which need not be in it */
+            snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", strerror_r(errnum, room, sizeof room));
         }
     }
     return status;

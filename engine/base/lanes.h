@@ -22,10 +22,12 @@
 typedef struct lanes lanes;
 
 /* One piece of work.  `lane` (0 .. count-1) names the scratch memory it may use.  A status other than 0 stops the
- * region: no further piece is begun, and `lanes_run` returns the status of the lowest piece that failed. */
+ * region: no piece above it is begun, those below it still run, and `lanes_run` returns the status of the lowest piece
+ * that failed: the same one with any number of lanes. */
 typedef int lanes_body(void *context, int64_t piece, int lane);
 
-/* Opens a pool of `count` lanes (1 .. LANES_MAX).  Threads start at the first region that has use for them.
+/* Opens a pool of `count` lanes (1 .. LANES_MAX).  Threads start at the first region that has use for them; where the
+ * system then gives fewer, those there are do the work.  Signals are blocked in them.
  * Every lane runs with denormals flushed (see fpu.h). */
 int lanes_open(int count, lanes **pool, error *e);
 

@@ -33,20 +33,22 @@ random_key random_key_make(uint64_t seed, uint32_t purpose, const char *name);
 /* The 128 random bits at `counter`. */
 void random_block(random_key key, const uint32_t counter[4], uint32_t out[4]);
 
-/* The 32 random bits number `index` of row `row` in a stream. Equal to what random_fill_bits writes there. */
+/* The 32 random bits number `index` of row `row` in a stream: word index mod 4 of the block at counter
+ * {index/4 low, index/4 high, row low, row high}. */
 uint32_t random_bits(random_key key, uint64_t row, uint64_t index);
 
-/* Numbers first .. first+n-1 of row `row`: uniform in [0,1), multiples of 2^-24.  Any cut gives the same numbers. */
+/* Numbers first .. first+n-1 of row `row`: uniform in [0,1), (random_bits >> 8) * 2^-24.  Any cut gives the same
+ * numbers. */
 void random_fill_uniform(random_key key, uint64_t row, uint64_t first, uint64_t n, float *out);
 
 /* The same, standard normal (Box-Muller on our own log, sin and cos, so that bits do not follow the C library). */
 void random_fill_normal(random_key key, uint64_t row, uint64_t first, uint64_t n, float *out);
 
-/* A double uniform in [0,1) with 53 bits. */
+/* A double uniform in [0,1) with 53 bits, from random_bits 2*index and 2*index+1. */
 double random_double(random_key key, uint64_t row, uint64_t index);
 
 /* A permutation of 0 .. n-1 without memory: where does `index` go in shuffle number `row`?  A Feistel network over
- * the next even power of two with cycle walking (Black and Rogaway, CT-RSA 2002). */
+ * the next even power of two with cycle walking (Black and Rogaway, CT-RSA 2002).  index < n. */
 uint64_t random_permute(random_key key, uint64_t row, uint64_t n, uint64_t index);
 
 #endif

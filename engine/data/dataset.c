@@ -7,6 +7,7 @@
 #include "data/dataset.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +15,9 @@
 #include "kernels/kernels.h"
 
 struct storage {
-    storage_parts parts;        /* its strings are the storage's own copies */
-    char **classes;             /* [nclasses + 1] or NULL */
-    _Atomic(char *) digest;     /* NULL until somebody asked for it */
+    storage_parts parts;    /* its strings are the storage's own copies */
+    char **classes;         /* [nclasses + 1] or NULL */
+    _Atomic(char *) digest; /* NULL until somebody asked for it */
     atomic_long references;
 };
 
@@ -77,16 +78,16 @@ static int column_check(const storage_parts *parts, const column *c, error *e)
     const char *set = parts->name ? parts->name : "data set";
     size_t element = dtype_size(c->dtype);
     if (!element)
-        return error_set(e, PLN_E_INVALID, "%s: column '%.32s' has element type %u; bytes, float32 and int32 are known", set,
-                         c->name, c->dtype);
+        return error_set(e, PLN_E_INVALID, "%s: column '%.32s' has element type %u; bytes, float32 and int32 are known",
+                         set, c->name, c->dtype);
     if (c->rank > PLN_RANK - 1)
-        return error_set(e, PLN_E_INVALID, "%s: column '%.32s' has %u dimensions, at most %d are possible", set, c->name,
-                         c->rank, PLN_RANK - 1);
+        return error_set(e, PLN_E_INVALID, "%s: column '%.32s' has %u dimensions, at most %d are possible", set,
+                         c->name, c->rank, PLN_RANK - 1);
     int64_t total = (int64_t)element;
     for (uint32_t i = 0; i < c->rank; i++)
         if (c->shape[i] < 1 || __builtin_mul_overflow(total, c->shape[i], &total))
-            return error_set(e, PLN_E_INVALID, "%s: dimension %u of column '%.32s' is %lld, which is impossible", set, i + 1,
-                             c->name, (long long)c->shape[i]);
+            return error_set(e, PLN_E_INVALID, "%s: dimension %u of column '%.32s' is %lld, which is impossible", set,
+                             i + 1, c->name, (long long)c->shape[i]);
     if (__builtin_mul_overflow(total, parts->count, &total))
         return error_set(e, PLN_E_INVALID, "%s: %lld samples of column '%.32s' are more than memory can hold", set,
                          (long long)parts->count, c->name);
@@ -104,7 +105,8 @@ static int classes_check(const storage_parts *parts, error *e)
     const int32_t *labels = c->bytes;
     for (int64_t i = 0; i < parts->count; i++)
         if (labels[i] < 0 || labels[i] >= parts->nclasses)
-            return error_set(e, PLN_E_INVALID, "%s: the label of sample %lld (counted from 0) is %d; labels are 0 .. %lld", set,
+            return error_set(e, PLN_E_INVALID,
+                             "%s: the label of sample %lld (counted from 0) is %d; labels are 0 .. %lld", set,
                              (long long)i, labels[i], (long long)parts->nclasses - 1);
     return PLN_E_OK;
 }
@@ -312,7 +314,7 @@ int dataset_digest(const dataset *set, char hex[HASH_HEX], error *e)
     if (!contents)
         return error_memory(e);
     if (!set->index && set->first == 0 && set->count == set->base->parts.count) {
-        memcpy(hex, contents, strlen(contents) + 1);
+        snprintf(hex, HASH_HEX, "%s", contents);
         return PLN_E_OK;
     }
     hash h;

@@ -18,12 +18,12 @@
 
 /* One column: `count` samples of `shape` each, contiguous. */
 typedef struct column {
-    char name[32];                  /* "image", "label", … */
-    uint32_t dtype;                 /* PLN_U8, PLN_F32 or PLN_I32 */
-    uint32_t rank;                  /* of one sample; 0: a number */
+    char name[32];  /* "image", "label", … */
+    uint32_t dtype; /* PLN_U8, PLN_F32 or PLN_I32 */
+    uint32_t rank;  /* of one sample; 0: a number */
     int64_t shape[PLN_RANK - 1];
-    float scale, shift;             /* PLN_U8 only: value = scale * byte + shift */
-    const void *bytes;              /* the storage's */
+    float scale, shift; /* PLN_U8 only: value = scale * byte + shift */
+    const void *bytes;  /* the storage's */
 } column;
 
 /* Elements of one sample of a column. */
@@ -33,25 +33,25 @@ typedef struct storage storage;
 
 /* What a loader fills in to make a storage; all strings are copied. */
 typedef struct storage_parts {
-    const char *name;               /* "mnist" */
-    const char *part;               /* "train", "test" or "" */
+    const char *name; /* "mnist" */
+    const char *part; /* "train", "test" or "" */
     int64_t count;
     int ninputs;
     column inputs[DATASET_INPUTS];
     int has_target;
-    column target;                  /* PLN_I32 with rank 0: class numbers; PLN_U8 labels are widened by the loader */
-    const char *const *classes;     /* class names, ended by NULL, or NULL */
-    int64_t nclasses;               /* 0: the target is no class */
-    const char *digest;             /* what parts_digest says (a loader's cache knows), or NULL: computed when asked for */
-    void (*release)(void *owner);   /* called once when nobody uses the storage any more; may be NULL */
+    column target;              /* PLN_I32 with rank 0: class numbers; PLN_U8 labels are widened by the loader */
+    const char *const *classes; /* class names, ended by NULL, or NULL */
+    int64_t nclasses;           /* 0: the target is no class */
+    const char *digest;         /* what parts_digest says (a loader's cache knows), or NULL: computed when asked for */
+    void (*release)(void *owner); /* called once when nobody uses the storage any more; may be NULL */
     void *owner;
 } storage_parts;
 
 typedef struct dataset {
-    storage *base;                  /* a counted reference */
-    int64_t count;                  /* samples in this view */
-    int64_t first;                  /* where the view begins, when index is NULL */
-    uint32_t *index;                /* [count] sample numbers in the storage, owned; or NULL: first .. first+count-1 */
+    storage *base;   /* a counted reference */
+    int64_t count;   /* samples in this view */
+    int64_t first;   /* where the view begins, when index is NULL */
+    uint32_t *index; /* [count] sample numbers in the storage, owned; or NULL: first .. first+count-1 */
 } dataset;
 
 /* SHA-256 of the contents: the number of samples and each column's type, shape, scale and bytes; not of names, so that

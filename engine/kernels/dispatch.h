@@ -25,13 +25,19 @@ const char *kernels_isa_name(int isa);
 /* An initialiser with an entry for each ISA_*; and the declaration of all versions of a function, as in
  * KERNEL_DECLARE(void, map_exp, (int64_t n, const float *x, float *out)); */
 #if defined(__x86_64__)
-#define KERNEL_TABLE(name) {name##_plain, name##_avx2, name##_avx512}
+#define KERNEL_TABLE(name)                                                                                             \
+    {                                                                                                                  \
+        name##_plain, name##_avx2, name##_avx512                                                                       \
+    }
 #define KERNEL_DECLARE(type, name, arguments)                                                                          \
     type name##_plain arguments;                                                                                       \
     type name##_avx2 arguments;                                                                                        \
     type name##_avx512 arguments
 #else
-#define KERNEL_TABLE(name)                    {name##_plain, name##_plain, name##_plain}
+#define KERNEL_TABLE(name)                                                                                             \
+    {                                                                                                                  \
+        name##_plain, name##_plain, name##_plain                                                                       \
+    }
 #define KERNEL_DECLARE(type, name, arguments) type name##_plain arguments
 #endif
 

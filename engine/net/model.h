@@ -53,11 +53,8 @@ typedef struct value {
     int node, output;
 } value;
 
-struct pln_plan; /* what one run of a layer's plan declared */
-
-typedef struct node {           /* this is the header's pln_node */
-    struct model *model;
-    int index, layer;
+typedef struct node {
+    int layer;
     char name[112];             /* the layer's name, with "#2" from its second use on */
     int nin, nout;
     value in[MODEL_PORTS];
@@ -79,6 +76,7 @@ typedef struct model {
     int64_t ntrainable;         /* floats of the first part */
     char **classes;             /* class names, or NULL */
     int nclasses;
+    int final;                  /* model_outputs has been called */
     int references;
 } model;
 
@@ -86,7 +84,8 @@ typedef struct model {
  * `where` is the script's line for messages (may be NULL).  The caller owns one reference. */
 int layer_make(registry *plugins, const char *type, const option_value *values, int n, const char *where, layer **out,
                error *e);
-void layer_free(layer *l); /* gives a reference back */
+void layer_free(layer *l); /* gives a reference back; NULL is allowed */
+layer *layer_keep(layer *l);
 
 int model_make(registry *plugins, model **out, error *e);
 void model_free(model *m); /* gives a reference back; NULL is allowed */

@@ -69,7 +69,7 @@ typedef struct trainer_event {
 typedef struct trainer trainer;
 
 /* Plans everything (memory included). The model's weights are trained in place; `pool`, `m` and `r` outlive the trainer. */
-int trainer_open(model *m, const recipe *r, const fit_options *o, lanes *pool, trainer **out, error *e);
+int trainer_open(model *m, recipe *r, const fit_options *o, lanes *pool, trainer **out, error *e);
 void trainer_free(trainer *t);
 
 /* Works until an event: a BATCH after each batch if `every_batch`, else a TICK after about `seconds`; an EPOCH when one is
@@ -92,8 +92,11 @@ void trainer_digest(const trainer *t, char hex[HASH_HEX]);
 int trainer_save(const trainer *t, const char *path, error *e);
 int trainer_restore(trainer *t, const char *path, error *e);
 
+/* The finished epochs' records: [rows][columns] of loss, metrics, val_loss, val_metrics; the trainer's own. */
+const double *trainer_epochs(const trainer *t, int64_t *rows, int64_t *columns);
+
 /* Loss and metrics of `m` on a data set. values[0] is the loss, then r's metrics. */
-int evaluate(model *m, const recipe *r, const dataset *set, int64_t batch_size, lanes *pool, double *values, error *e);
+int evaluate(model *m, recipe *r, const dataset *set, int64_t batch_size, lanes *pool, double *values, error *e);
 
 /* A predictor: an inference plan for up to `capacity` samples at a time. */
 typedef struct predictor predictor;
@@ -104,7 +107,8 @@ int predictor_run_set(predictor *p, const dataset *set, const int64_t *which, in
 /* Runs n samples given as float32 (in[i]: input i, [n, size]). */
 int predictor_run(predictor *p, const float *const *in, int64_t n, float *out, error *e);
 
-/* The memory that training with this batch size would take, before anything is allocated (for print(model)). */
-int plan_memory(model *m, int64_t batch_size, int64_t *bytes, error *e);
+/* The memory that training with this recipe and batch size would take (weights, gradients, optimizer, activations), or
+ * prediction when r is NULL, before anything is allocated (for print(model)). */
+int plan_memory(model *m, recipe *r, int64_t batch_size, int64_t *bytes, error *e);
 
 #endif

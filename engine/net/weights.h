@@ -31,6 +31,8 @@ int weights_write(const char *path, const weights_tensor *tensors, int n, const 
 /* A model's file: parameters under "layer/parameter", architecture, class names, and `extra` strings (may be NULL). */
 int model_save(const model *m, const char *path, const json_t *extra, error *e);
 int model_load(registry *plugins, const char *path, model **out, error *e);
+/* Names of the classes that the model's output means (copied); kept in its file. */
+int model_set_classes(model *m, const char *const *classes, int n, error *e);
 /* Loads the weights alone into a model of the same parameters. */
 int model_load_weights(model *m, const char *path, error *e);
 

@@ -37,9 +37,12 @@ void options_free(options *o);
 /* Sets one option that is PLN_LIVE. */
 int options_set(const plugin_head *head, options *o, const option_value *value, error *e);
 
-/* All options with their values, as a JSON object (a new reference) or NULL without memory; and back, from a model file. */
+/* All options with their values, as a JSON object (a new reference) or NULL without memory. */
 json_t *options_json(const plugin_head *head, const void *opts);
-int options_from_json(const plugin_head *head, const json_t *object, const char *const *extra, options *out, error *e);
+
+/* A value as it stands in a file, for options_make; `list` holds the numbers of a list. */
+#define OPTIONS_LIST 64
+void options_value_of_json(const char *name, const json_t *j, option_value *v, double list[OPTIONS_LIST]);
 
 /* The declaration's entry number i (strides respected). */
 const pln_option *options_at(const plugin_head *head, uint32_t i);

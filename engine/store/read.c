@@ -1,0 +1,509 @@
+/* Reading: lists of runs, and everything about one.  A read is one short transaction, so that a run is seen as it was
+ * at one instant. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/internal.h"
+
+int read_prepare(const store *s, const char *sql, int64_t first, sqlite3_stmt **statement, error *e)
+{
+    int rc = sqlite3_prepare_v2(s->db, sql, -1, statement, NULL);
+    if (rc == SQLITE_OK && sqlite3_bind_parameter_count(*statement) > 0)
+        rc = sqlite3_bind_int64(*statement, 1, first);
+    return rc == SQLITE_OK ? PLN_E_OK : failure_set(s, rc, "read", e);
+}
+
+static double real_column(sqlite3_stmt *statement, int column)
+{
+    return sqlite3_column_type(statement, column) == SQLITE_NULL ? NAN : sqlite3_column_double(statement, column);
+}
+
+static double time_column(sqlite3_stmt *statement, int column)
+{
+    return time_parse((const char *)sqlite3_column_text(statement, column));
+}
+
+/* -------------------------------------------------------------------------------------------------- runs */
+
+#define RUN_COLUMNS                                                                                                    \
+    "r.id, r.uuid, x.name, r.name, r.launch, r.ordinal, r.sweep, r.trial, r.state, r.score_name, r.score_goal,"        \
+    " r.score, r.best_epoch, r.epochs_planned, r.epochs_done, r.seed, r.threads, r.batch_size, r.parameters, r.model," \
+    " r.fingerprint, r.digest, r.exact, r.inexact_why, r.host, r.boot, r.pid, r.created, r.started, r.finished,"       \
+    " r.message, r.source, r.line"
+#define RUN_TABLES " from runs r join experiments x on x.id = r.experiment "
+
+static void read_run(store *s, result *m, sqlite3_stmt *line, store_run *run)
+{
+    int64_t *numbers[] = {&run->sweep,       &run->trial, &run->best_epoch, &run->epochs_planned,
+                          &run->epochs_done, &run->seed,  &run->threads,    &run->batch_size,
+                          &run->parameters,  &run->pid,   &run->line,       &run->launch,
+                          &run->ordinal,     &run->id};
+    static const int number_columns[] = {6, 7, 12, 13, 14, 15, 16, 17, 18, 26, 32, 4, 5, 0};
+    const char **texts[] = {&run->uuid,       &run->experiment, &run->name,        &run->score_name,
+                            &run->score_goal, &run->model,      &run->fingerprint, &run->digest,
+                            &run->inexact,    &run->host,       &run->message,     &run->source};
+    static const int text_columns[] = {1, 2, 3, 9, 10, 19, 20, 21, 23, 24, 30, 31};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i)
+        *numbers[i] = sqlite3_column_int64(line, number_columns[i]);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i)
+        *texts[i] = result_column(m, line, text_columns[i]);
+    const char *state = (const char *)sqlite3_column_text(line, 8);
+    for (int i = 0; state && i < STORE_STATES; ++i)
+        if (strcmp(state, store_state_names[i]) == 0)
+            run->state = i;
+    run->score = real_column(line, 11);
+    if (!sqlite3_column_int(line, 22) && !run->inexact)
+        run->inexact = "not said";
+    run->created = time_column(line, 27);
+    run->started = time_column(line, 28);
+    run->finished = time_column(line, 29);
+    run->alive = STORE_GONE;
+    if (run->state == STORE_RUNNING || run->state == STORE_QUEUED) {
+        run->alive = store_alive(s, run->id, run->host, (const char *)sqlite3_column_text(line, 25));
+        if (run->alive == STORE_GONE)
+            run->state = STORE_LOST;
+    }
+}
+
+store_filter store_filter_all(void)
+{
+    return (store_filter){.state = -1};
+}
+
+/* States that the database tells apart only with the locks' help. */
+static int is_live_state(int state)
+{
+    return state == STORE_LOST || state == STORE_RUNNING || state == STORE_QUEUED;
+}
+
+static int prepare_list(const store *s, const store_filter *f, sqlite3_stmt **statement, error *e)
+{
+    text sql = {0};
+    text_add(&sql, "select " RUN_COLUMNS RUN_TABLES "where true");
+    if (f->experiment)
+        text_add(&sql, " and x.name = ?1");
+    if (f->state == STORE_LOST)
+        text_add(&sql, " and r.state in ('lost', 'running', 'queued')");
+    else if (f->state >= 0 && f->state < STORE_STATES)
+        text_format(&sql, " and r.state = '%s'", store_state_names[f->state]);
+    if (f->launch > 0)
+        text_add(&sql, " and r.launch = ?2");
+    if (f->sweep > 0)
+        text_add(&sql, " and r.sweep = ?3");
+    if (f->tag)
+        text_add(&sql, " and exists(select 1 from tags t where t.run = r.id and t.tag = ?4)");
+    text_add(&sql,
+             f->order == STORE_BEST
+                 ? " order by r.score is null, case r.score_goal when 'min' then -r.score else r.score end desc, r.id"
+                 : " order by r.id desc");
+    if (f->limit > 0 && !is_live_state(f->state))
+        text_add(&sql, " limit ?5");
+    if (sql.failed) {
+        text_free(&sql);
+        return error_memory(e);
+    }
+    int rc = sqlite3_prepare_v2(s->db, sql.bytes, -1, statement, NULL);
+    text_free(&sql);
+    if (rc != SQLITE_OK)
+        return failure_set(s, rc, "read", e);
+    /* A parameter that the text does not use is out of range, which does no harm. */
+    (void)sqlite3_bind_text(*statement, 1, f->experiment, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(*statement, 2, f->launch);
+    (void)sqlite3_bind_int64(*statement, 3, f->sweep);
+    (void)sqlite3_bind_text(*statement, 4, f->tag, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(*statement, 5, f->limit);
+    return PLN_E_OK;
+}
+
+int store_list_runs(store *s, const store_filter *filter, store_runs *out, error *e)
+{
+    store_filter all = store_filter_all();
+    const store_filter *f = filter ? filter : &all;
+    sqlite3_stmt *statement = NULL;
+    result memory = {0};
+    result_list list = {.size = sizeof(store_run)};
+    *out = (store_runs){0};
+    int status = store_readable(s, e), rc = SQLITE_DONE;
+    if (status == PLN_E_OK)
+        status = prepare_list(s, f, &statement, e);
+    if (status != PLN_E_OK)
+        goto fail;
+    while ((f->limit <= 0 || list.count < (size_t)f->limit) && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        store_run *run = result_append(&memory, &list);
+        if (!run)
+            break;
+        read_run(s, &memory, statement, run);
+        if (is_live_state(f->state) && run->state != f->state)
+            list.count--;
+    }
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        status = failure_set(s, rc, "read", e);
+fail:
+    (void)sqlite3_finalize(statement);
+    out->run = result_items(&memory, &list, &out->count);
+    if (status == PLN_E_OK && memory.failed)
+        status = error_memory(e);
+    out->memory = result_end(&memory);
+    if (status != PLN_E_OK)
+        store_runs_free(out);
+    return status;
+}
+
+void store_runs_free(store_runs *runs)
+{
+    if (!runs)
+        return;
+    result_free(runs->memory);
+    *runs = (store_runs){0};
+}
+
+/* ----------------------------------------------------------------------------------------- one run's parts */
+
+typedef void reader(store *s, result *m, sqlite3_stmt *line, void *item);
+
+static void read_param(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    store_param *p = item;
+    const char *type = (const char *)sqlite3_column_text(line, 2);
+    (void)s;
+    p->name = result_column(m, line, 0);
+    p->source = result_column(m, line, 3);
+    switch (sqlite3_column_type(line, 1)) {
+    case SQLITE_INTEGER:
+        p->value = type && strcmp(type, "boolean") == 0 ? store_boolean(sqlite3_column_int(line, 1))
+                                                        : store_integer(sqlite3_column_int64(line, 1));
+        break;
+    case SQLITE_FLOAT:
+        p->value = store_real(sqlite3_column_double(line, 1));
+        break;
+    case SQLITE_NULL:
+        p->value = type && strcmp(type, "real") == 0 ? store_real(NAN) : store_text(NULL);
+        break;
+    default:
+        p->value = store_text(result_column(m, line, 1));
+    }
+}
+
+/* Is `name` one of the names in "loss,val_loss"? */
+static int named_in(const char *names, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = names; at && *at;) {
+        size_t here = strcspn(at, ",");
+        if (here == length && memcmp(at, name, length) == 0)
+            return 1;
+        at += here + (at[here] == ',');
+    }
+    return 0;
+}
+
+static void read_epoch(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    store_epoch *epoch = item;
+    const char *nonfinite = (const char *)sqlite3_column_text(line, EPOCH_COLUMNS + 2);
+    (void)s;
+    (void)m;
+    epoch->epoch = sqlite3_column_int64(line, 0);
+    for (int i = 0; i < EPOCH_COLUMNS; ++i) {
+        epoch->value[i] = real_column(line, i + 1);
+        if (!isnan(epoch->value[i]) || named_in(nonfinite, store_epoch_names[i]))
+            epoch->present |= 1u << i;
+    }
+    epoch->ended = time_column(line, EPOCH_COLUMNS + 1);
+    epoch->score = NAN;
+}
+
+static void read_evaluation(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    (void)s;
+    *(store_evaluation *)item = (store_evaluation){.dataset = result_column(m, line, 0),
+                                                   .name = result_column(m, line, 1),
+                                                   .value = real_column(line, 2),
+                                                   .digest = result_column(m, line, 3),
+                                                   .at = time_column(line, 4)};
+}
+
+/* path, kind, sha256, bytes, at, epoch */
+static void read_file(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    const char *path = result_column(m, line, 0);
+    if (!path)
+        return;
+    char *whole = result_take(m, strlen(s->folder) + strlen(path) + 2);
+    const char *slash = strchr(path, '/');
+    if (whole)
+        sprintf(whole, "%s/%s", s->folder, path);
+    *(store_artifact *)item = (store_artifact){.name = slash ? slash + 1 : path,
+                                               .path = whole,
+                                               .kind = result_column(m, line, 1),
+                                               .sha256 = result_column(m, line, 2),
+                                               .bytes = sqlite3_column_int64(line, 3),
+                                               .at = time_column(line, 4),
+                                               .epoch = sqlite3_column_int64(line, 5)};
+}
+
+static void read_plugin(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    (void)s;
+    *(store_plugin *)item = (store_plugin){.sha256 = result_column(m, line, 0),
+                                           .file = result_column(m, line, 1),
+                                           .kind = result_column(m, line, 2),
+                                           .type = result_column(m, line, 3),
+                                           .version = result_column(m, line, 4)};
+}
+
+static void read_dataset(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    (void)s;
+    *(store_dataset *)item = (store_dataset){.digest = result_column(m, line, 0),
+                                             .name = result_column(m, line, 1),
+                                             .role = result_column(m, line, 2),
+                                             .samples = sqlite3_column_int64(line, 3),
+                                             .classes = sqlite3_column_int64(line, 4),
+                                             .shape = result_column(m, line, 5),
+                                             .origin = result_column(m, line, 6)};
+}
+
+static void read_event(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    (void)s;
+    *(store_event *)item = (store_event){.id = sqlite3_column_int64(line, 0),
+                                         .at = time_column(line, 1),
+                                         .kind = result_column(m, line, 2),
+                                         .text = result_column(m, line, 3)};
+}
+
+static void read_pair(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    (void)s;
+    *(store_pair *)item = (store_pair){.name = result_column(m, line, 0), .value = result_column(m, line, 1)};
+}
+
+static void read_word(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    (void)s;
+    *(const char **)item = result_column(m, line, 0);
+}
+
+static void read_module(store *s, result *m, sqlite3_stmt *line, void *item)
+{
+    (void)s;
+    *(store_file *)item = (store_file){.name = result_column(m, line, 0),
+                                       .text = result_column(m, line, 1),
+                                       .bytes = (size_t)sqlite3_column_bytes(line, 1)};
+}
+
+/* Reads all rows of a query into an array that belongs to the result. */
+static int read_part(store *s, result *m, const char *sql, int64_t id, size_t size, reader *read, void *items,
+                     size_t *count, error *e)
+{
+    sqlite3_stmt *statement = NULL;
+    result_list list = {.size = size};
+    int rc = SQLITE_DONE, status = read_prepare(s, sql, id, &statement, e);
+    while (status == PLN_E_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        void *item = result_append(m, &list);
+        if (!item)
+            break;
+        read(s, m, statement, item);
+    }
+    if (status == PLN_E_OK && rc != SQLITE_ROW && rc != SQLITE_DONE)
+        status = failure_set(s, rc, "read", e);
+    (void)sqlite3_finalize(statement);
+    *(void **)items = result_items(m, &list, count);
+    return status;
+}
+
+/* ---------------------------------------------------------------------------------------------- one launch */
+
+/* ["--fast", "3"] without a JSON parser: SQLite has one. */
+static int read_args(store *s, result *m, store_launch *launch, error *e)
+{
+    return read_part(
+        s, m,
+        "select j.value from launches l, json_each(l.arguments) j where l.id = ?1 and l.arguments is not null"
+        " order by j.key",
+        launch->id, sizeof(const char *), read_word, &launch->args, &launch->arg_count, e);
+}
+
+static int read_launch(store *s, result *m, int64_t id, store_launch *launch, error *e)
+{
+    sqlite3_stmt *line = NULL;
+    int rc,
+        status =
+            read_prepare(s,
+                         "select l.id, l.uuid, l.script, b.content, l.folder, l.version, l.host, l.pid, l.resumes,"
+                         " l.started, l.ended, l.exit, l.message, l.environment, l.git_commit, l.git_dirty, d.content"
+                         " from launches l left join blobs b on b.sha256 = l.script_blob"
+                         " left join blobs d on d.sha256 = l.git_diff where l.id = ?1",
+                         id, &line, e);
+    if (status != PLN_E_OK)
+        goto fail;
+    rc = sqlite3_step(line);
+    if (rc == SQLITE_ROW) {
+        launch->id = sqlite3_column_int64(line, 0);
+        launch->uuid = result_column(m, line, 1);
+        launch->script = (store_file){.name = result_column(m, line, 2), .text = result_column(m, line, 3)};
+        launch->script.bytes = (size_t)sqlite3_column_bytes(line, 3);
+        launch->folder = result_column(m, line, 4);
+        launch->version = result_column(m, line, 5);
+        launch->host = result_column(m, line, 6);
+        launch->pid = sqlite3_column_int64(line, 7);
+        launch->resumes = sqlite3_column_int64(line, 8);
+        launch->started = time_column(line, 9);
+        launch->ended = time_column(line, 10);
+        launch->exit_status = sqlite3_column_type(line, 11) == SQLITE_NULL ? -1 : sqlite3_column_int64(line, 11);
+        launch->message = result_column(m, line, 12);
+        launch->environment = result_column(m, line, 13);
+        launch->git_commit = result_column(m, line, 14);
+        launch->git_diff = result_column(m, line, 16);
+        if (!launch->git_diff && sqlite3_column_type(line, 15) != SQLITE_NULL)
+            launch->git_diff = "";
+    } else if (rc != SQLITE_DONE) {
+        status = failure_set(s, rc, "read", e);
+    }
+    if (status == PLN_E_OK && launch->id)
+        status = read_args(s, m, launch, e);
+    if (status == PLN_E_OK && launch->id)
+        status = read_part(s, m,
+                           "select m.name, b.content from launch_modules m join blobs b on b.sha256 = m.blob"
+                           " where m.launch = ?1 order by m.name",
+                           id, sizeof(store_file), read_module, &launch->modules, &launch->module_count, e);
+fail:
+    (void)sqlite3_finalize(line);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------- one run */
+
+static int read_one(store *s, result *m, int64_t id, store_run *run, error *e)
+{
+    sqlite3_stmt *line = NULL;
+    int status = read_prepare(s, "select " RUN_COLUMNS RUN_TABLES "where r.id = ?1", id, &line, e);
+    if (status == PLN_E_OK) {
+        int rc = sqlite3_step(line);
+        if (rc == SQLITE_ROW)
+            read_run(s, m, line, run);
+        else if (rc == SQLITE_DONE)
+            status = error_set(e, PLN_E_MISSING, "there is no run %lld in %s. List them with: perilune runs",
+                               (long long)id, s->path);
+        else
+            status = failure_set(s, rc, "read", e);
+    }
+    (void)sqlite3_finalize(line);
+    return status;
+}
+
+static int read_detail(store *s, result *m, int64_t id, store_detail *d, error *e)
+{
+    const struct {
+        const char *sql;
+        size_t size;
+        reader *read;
+        void *items;
+        size_t *count;
+    } parts[] = {
+        {"select name, value, type, source from params where run = ?1 order by name", sizeof *d->param, read_param,
+         &d->param, &d->params},
+        {"select epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds, images_per_second, grad_norm, "
+         "memory,"
+         " ended, nonfinite from epochs where run = ?1 order by epoch",
+         sizeof *d->epoch, read_epoch, &d->epoch, &d->epochs},
+        {"select dataset, name, value, digest, at from evaluations where run = ?1 order by dataset, name",
+         sizeof *d->evaluation, read_evaluation, &d->evaluation, &d->evaluations},
+        {"select path, kind, sha256, bytes, at, epoch from checkpoints where run = ?1 order by epoch, path",
+         sizeof *d->checkpoint, read_file, &d->checkpoint, &d->checkpoints},
+        {"select path, kind, sha256, bytes, at, null from artifacts where run = ?1 order by path", sizeof *d->artifact,
+         read_file, &d->artifact, &d->artifacts},
+        {"select p.sha256, p.file, p.kind, p.type, p.version from run_plugins r join plugins p on p.id = r.plugin"
+         " where r.run = ?1 order by p.kind, p.type",
+         sizeof *d->plugin, read_plugin, &d->plugin, &d->plugins},
+        {"select d.digest, d.name, r.role, d.samples, d.classes, d.shape, d.origin from run_datasets r"
+         " join datasets d on d.digest = r.dataset where r.run = ?1 order by r.role, d.name",
+         sizeof *d->dataset, read_dataset, &d->dataset, &d->datasets},
+        {"select id, at, kind, message from events where run = ?1 order by id", sizeof *d->event, read_event, &d->event,
+         &d->events},
+        {"select id, at, 'note', note from notes where run = ?1 order by id", sizeof *d->note, read_event, &d->note,
+         &d->notes},
+        {"select v.name, v.value from runs r join launches l on l.id = r.launch"
+         " join environments v on v.hash = l.environment where r.id = ?1 order by v.name",
+         sizeof *d->environment, read_pair, &d->environment, &d->environments},
+        {"select tag from tags where run = ?1 order by tag", sizeof *d->tag, read_word, &d->tag, &d->tags},
+        {"select name from metric_names n where exists(select 1 from metrics m where m.run = ?1 and m.name = n.id)"
+         " order by name",
+         sizeof *d->metric, read_word, &d->metric, &d->metrics},
+    };
+    int status = read_one(s, m, id, &d->run, e);
+    if (status == PLN_E_OK && d->run.launch)
+        status = read_launch(s, m, d->run.launch, &d->launch, e);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && status == PLN_E_OK; ++i)
+        status = read_part(s, m, parts[i].sql, id, parts[i].size, parts[i].read, parts[i].items, parts[i].count, e);
+    return status;
+}
+
+int store_read_run(store *s, int64_t id, store_detail *out, error *e)
+{
+    result memory = {0};
+    *out = (store_detail){0};
+    int status = store_readable(s, e);
+    if (status != PLN_E_OK)
+        return status;
+    int rc = sqlite3_exec(s->db, "begin", NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return failure_set(s, rc, "read", e);
+    status = read_detail(s, &memory, id, out, e);
+    (void)sqlite3_exec(s->db, "commit", NULL, NULL, NULL);
+    if (status == PLN_E_OK && memory.failed)
+        status = error_memory(e);
+    out->memory = result_end(&memory);
+    if (status != PLN_E_OK)
+        store_detail_free(out);
+    return status;
+}
+
+void store_detail_free(store_detail *detail)
+{
+    if (!detail)
+        return;
+    result_free(detail->memory);
+    *detail = (store_detail){0};
+}
+
+int store_read_metric(store *s, int64_t run, const char *name, store_metric **points, size_t *count, error *e)
+{
+    sqlite3_stmt *line = NULL;
+    result memory = {0};
+    result_list list = {.size = sizeof(store_metric)};
+    *points = NULL;
+    *count = 0;
+    int rc = SQLITE_DONE, status = store_readable(s, e);
+    if (status == PLN_E_OK)
+        status = read_prepare(s,
+                              "select step, value from metrics where run = ?1"
+                              " and name = (select id from metric_names where name = ?2) order by step",
+                              run, &line, e);
+    if (status != PLN_E_OK)
+        goto fail;
+    (void)sqlite3_bind_text(line, 2, name, -1, SQLITE_STATIC);
+    while ((rc = sqlite3_step(line)) == SQLITE_ROW) {
+        store_metric *point = result_append(&memory, &list);
+        if (!point)
+            break;
+        point->step = sqlite3_column_int64(line, 0);
+        point->value = real_column(line, 1);
+    }
+    if (memory.failed)
+        status = error_memory(e);
+    else if (rc != SQLITE_DONE)
+        status = failure_set(s, rc, "read", e);
+fail:
+    (void)sqlite3_finalize(line);
+    if (status == PLN_E_OK) {
+        *points = (store_metric *)(void *)list.items;
+        *count = list.count;
+    } else {
+        free(list.items);
+    }
+    return status;
+}

@@ -1,5 +1,5 @@
-/* Every digest in the program comes through here, so that what is hashed has one encoding: numbers as eight bytes, lowest
- * first, and texts with their length before them. */
+/* Every digest in the program comes through here, so that what is hashed has one encoding: numbers as eight bytes,
+ * lowest first, and texts with their length before them. */
 #include "base/hash.h"
 
 #include <errno.h>

@@ -2,9 +2,9 @@
  * of opening and closing a region: one atomic store to open it, one read-modify-write a lane to enter and one to leave.
  *
  * How a region runs.  The caller writes the shares, opens the gate, and raises the generation.  A lane that notices
- * enters the gate (counts itself in), works, and leaves.  The caller works as lane 0; when no piece is left to claim it
- * shuts the gate, and waits until nobody is inside.  A lane that wakes up too late finds the gate shut and waits for the
- * next generation: a slow or preempted thread that holds no piece delays nobody.
+ * enters the gate (counts itself in), works, and leaves.  The caller works as lane 0; when no piece is left to claim
+ * it shuts the gate, and waits until nobody is inside.  A lane that wakes up too late finds the gate shut and waits
+ * for the next generation: a slow or preempted thread that holds no piece delays nobody.
  *
  * No wake is lost: who wants to sleep announces it, looks again, and sleeps in a futex that compares once more; who
  * changes the word does so before looking for sleepers (all in sequentially consistent order). */

@@ -4,9 +4,9 @@
  * (index/4 low, index/4 high, row low, row high).  Uniform numbers use one word each, normal numbers and doubles use
  * words in pairs (2j, 2j+1).
  *
- * Speed: fills work on up to CHUNK blocks at once, in loops that the compiler turns into vectors; on x86-64 there is a
- * second version for AVX2.  Only integer operations, IEEE + - * and square root are used, never contracted, so that the bits
- * are the same with every instruction set and vector width. */
+ * Speed: fills work on up to CHUNK blocks at once, in loops that the compiler turns into vectors; on x86-64 there is
+ * a second version for AVX2.  Only integer operations, IEEE + - * and square root are used, never contracted, so that
+ * the bits are the same with every instruction set and vector width. */
 #include "base/random.h"
 
 #include <math.h>
@@ -109,8 +109,8 @@ static void chunk_words_plain(random_key key, uint64_t row, uint64_t first, int 
 #define AVX2  __attribute__((target("avx2")))
 #define GROUP 8
 
-/* Four blocks, each word of a block in the low half of a 64-bit element: the 32 x 32 -> 64 bit product reads no more, so
- * that the upper halves may hold anything. */
+/* Four blocks, each word of a block in the low half of a 64-bit element: the 32 x 32 -> 64 bit product reads no more,
+ * so that the upper halves may hold anything. */
 typedef struct four_blocks {
     __m256i c0, c1, c2, c3;
 } four_blocks;
@@ -199,8 +199,8 @@ INLINE float log_unit(float u)
     return (float)e * 0.693147180559945f + s * p;
 }
 
-/* Box and Muller (1958): two words make two independent normal numbers, r cos a and r sin a with
- * r = sqrt(-2 ln u), u in (0,1] from the first word's upper 31 bits, a = 2 pi (v - 1/8) with v in [0,1) from the second.
+/* Box and Muller (1958): two words make two independent normal numbers, r cos a and r sin a with r = sqrt(-2 ln u),
+ * u in (0,1] from the first word's upper 31 bits, a = 2 pi (v - 1/8) with v in [0,1) from the second.
  * The angle is split into its quarter turn (the top two bits) and t in [-1/2, 1/2) of a quarter turn (the next 22), so
  * that sine and cosine need polynomials for |x| <= pi/4 only (minimax; rest 2^-27 and 2^-33). */
 INLINE void normal_pair(uint32_t first, uint32_t second, float *even, float *odd)

@@ -1,5 +1,5 @@
-/* Text that every room needs and C does not have: a buffer that grows, the spelling somebody probably meant, and numbers
- * that look the same under every locale (a German desktop must not write "0,001" into a JSON file). */
+/* Text that every room needs and C does not have: a buffer that grows, the spelling somebody probably meant, and
+ * numbers that look the same under every locale (a German desktop must not write "0,001" into a JSON file). */
 #include "base/text.h"
 
 #include <errno.h>
@@ -102,8 +102,8 @@ static int smallest(int a, int b)
     return a < b ? a : b;
 }
 
-/* Optimal string alignment distance (Damerau's four edits, none inside another): d[i][j] of the first i letters of a and
- * the first j of b from its three neighbours and, for a transposition, the one two up and two left. */
+/* Optimal string alignment distance (Damerau's four edits, none inside another): d[i][j] of the first i letters of a
+ * and the first j of b from its three neighbours and, for a transposition, the one two up and two left. */
 static int distance(const char *a, int na, const char *b, int nb)
 {
     int rows[3][LONGEST + 1];

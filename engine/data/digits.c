@@ -20,16 +20,18 @@
 #include "data/pictures.h"
 #include "data/sources.h"
 
-#define FIELD       28 /* side of a picture */
-#define BOX         20 /* side of the box that the ink is fitted into */
-#define CENTRE 14.5f    /* where the centre of mass goes: the middle of pixel 14, as in MNIST */
-#define SPAN_STEPS  6  /* points of the line between two points of a glyph */
+#define FIELD       28    /* side of a picture */
+#define BOX         20    /* side of the box that the ink is fitted into */
+#define CENTRE      14.5f /* where the centre of mass goes: the middle of pixel 14, as in MNIST */
+#define SPAN_STEPS  6     /* points of the line between two points of a glyph */
 #define LINE_POINTS (STROKE_POINTS * (SPAN_STEPS + 1))
 #define DRAWS       320 /* random numbers of a digit; at most */
 #define BLOCK       10  /* each block of ten has every digit once */
 #define PIECE       250 /* digits of a piece of work */
 
 /* ---------------------------------------------------------------------------------------------- randomness ---- */
+
+_Static_assert(DRAWS >= 100 + 6 * STROKE_POINTS, "four for each point, two for each end, and the writer's habits");
 
 typedef struct draws {
     float u[DRAWS];
@@ -319,7 +321,8 @@ static void digit_draw(random_key key, uint64_t number, int digit, uint8_t *pict
     draw_line(&d, &p, &l);
     bend_line(&d, digit, &l);
     float thick = uniform(&d);
-    pen tool = {.radius = 0.7f + (digit == 1 ? 2.0f : 1.5f) * thick * thick * thick + 0.5f * uniform(&d), .soft = between(&d, 0.7f, 1.4f)};
+    pen tool = {.radius = 0.7f + (digit == 1 ? 2.0f : 1.3f) * thick * thick * thick + 0.5f * uniform(&d),
+                .soft = between(&d, 0.7f, 1.4f)};
     fit_line(&l, tool.radius);
     press_pen(&d, &l, tool.radius);
     for (int i = 1; i < l.n; i++)

@@ -51,6 +51,9 @@ static const pen_point two_plain[]   = {P(14,24),P(28,6),P(52,0),P(76,12),P(78,3
 static const pen_point two_hook[]    = {P(22,36),P(18,14),P(44,0),P(70,10),P(72,32),P(56,58),P(34,80),K(14,97),P(38,96),P(60,96),P(80,95)};
 static const pen_point two_steep[]   = {P(26,18),P(36,6),P(54,1),P(68,12),P(70,34),P(58,58),P(40,80),K(22,98),P(42,98),P(62,98),P(84,97)};
 static const pen_point two_wide[]    = {P(6,20),P(28,4),P(58,4),P(80,20),P(74,42),P(52,62),P(26,80),K(2,95),P(36,95),P(70,96),P(102,95)};
+static const pen_point two_squat[]   = {P(24,34),P(28,20),P(44,8),P(68,8),P(76,28),P(60,52),P(36,70),K(0,92),P(40,87),P(82,84),P(124,78)};
+static const pen_point two_stretch[] = {P(30,22),P(36,10),P(46,2),P(62,6),P(66,24),P(56,46),P(40,68),K(18,88),P(46,84),P(76,86),P(110,92)};
+static const pen_point two_swing[]   = {P(2,40),P(8,24),P(24,6),P(54,0),P(72,16),P(66,42),P(44,66),K(16,96),P(42,90),P(70,94),P(100,102)};
 /* 2 with a loop */
 static const pen_point two_loop[]    = {P(14,22),P(30,4),P(56,2),P(76,18),P(72,42),P(52,66),P(30,86),P(13,97),P(4,88),P(14,77),P(34,83),P(58,97),P(78,99),P(96,88)};
 static const pen_point two_loop2[]   = {P(10,30),P(20,8),P(46,0),P(68,14),P(66,40),P(48,66),P(26,88),P(10,98),P(2,90),P(12,80),P(32,84),P(54,92),P(72,94),P(90,86)};
@@ -72,12 +75,14 @@ static const pen_point three_plain[] = {P(14,14),P(34,0),P(62,4),P(74,22),P(62,4
 static const pen_point three_small[] = {P(24,12),P(40,1),P(60,4),P(66,20),P(58,34),K(40,40),P(68,46),P(86,68),P(74,92),P(42,100),P(8,90)};
 static const pen_point three_deep[]  = {P(16,10),P(40,0),P(66,8),P(70,26),P(52,42),K(26,50),P(58,52),P(78,70),P(68,92),P(40,100),P(14,96)};
 static const pen_point three_curl[]  = {P(12,20),P(28,2),P(58,1),P(76,18),P(66,38),K(46,46),P(70,54),P(80,74),P(66,96),P(34,99),P(10,80)};
+static const pen_point three_bulb[]  = {P(10,18),P(30,0),P(60,2),P(70,22),P(58,38),K(34,44),P(64,48),P(82,66),P(76,92),P(40,102),P(14,84)};
 static const pen_point three_sweep[] = {P(22,8),P(46,0),P(70,6),P(74,24),P(60,40),K(32,52),P(56,54),P(70,68),P(58,90),P(26,100),P(-8,92)};
 static const pen_point three_point[] = {P(10,8),P(34,4),P(58,6),P(64,18),P(52,34),K(28,46),P(52,44),P(78,56),P(80,80),P(54,98),P(18,94)};
 static const pen_point three_slim[]  = {P(30,8),P(44,0),P(58,6),P(60,24),P(52,38),K(40,46),P(56,52),P(64,70),P(58,90),P(40,100),P(22,92)};
 /* 3 with a flat top */
 static const pen_point three_flat[]  = {P(14,4),P(46,2),K(80,2),P(62,20),K(42,38),P(66,45),P(84,66),P(74,90),P(44,100),P(12,90)};
 static const pen_point three_flat2[] = {P(18,2),P(40,3),K(70,5),P(54,24),K(34,44),P(60,48),P(76,68),P(66,92),P(38,99),P(12,94)};
+static const pen_point three_tick[]  = {P(22,16),P(26,4),K(74,2),P(56,22),K(32,44),P(58,46),P(78,64),P(66,88),P(32,98),P(-4,96)};
 /* 3 with a small loop in the middle */
 static const pen_point three_loop[]  = {P(16,14),P(36,0),P(64,6),P(72,24),P(56,42),P(36,50),P(32,43),P(44,42),P(68,52),P(82,72),P(70,94),P(40,100),P(12,88)};
 static const pen_point three_loop2[] = {P(20,10),P(42,0),P(64,10),P(66,28),P(50,46),P(30,54),P(24,46),P(38,44),P(62,54),P(76,74),P(66,95),P(36,100),P(8,94)};
@@ -157,6 +162,14 @@ static const pen_point eight_ess[]   = {P(74,16),P(54,1),P(30,8),P(26,28),P(50,4
 static const pen_point eight_slim[]  = {P(62,12),P(50,0),P(36,8),P(34,28),P(50,48),P(64,66),P(66,88),P(50,100),P(34,92),P(32,74),P(46,54),P(62,34),P(66,16)};
 static const pen_point eight_lean[]  = {P(86,16),P(68,0),P(44,8),P(38,26),P(52,44),P(64,62),P(62,86),P(40,100),P(18,94),P(16,76),P(40,56),P(70,38),P(88,20)};
 static const pen_point eight_small[] = {P(70,34),P(56,4),P(22,2),P(18,28),P(46,50),P(66,66),P(68,88),P(50,100),P(34,94),P(34,76),P(50,56),P(68,44),P(72,28)};
+/* 8 whose upper loop is the larger, in one stroke */
+static const pen_point eight_top[]   = {P(80,20),P(58,0),P(22,6),P(16,32),P(42,54),P(60,70),P(60,90),P(44,100),P(30,92),P(32,74),P(50,56),P(74,40),P(82,20)};
+static const pen_point eight_top2[]  = {P(68,14),P(50,0),P(26,10),P(24,36),P(46,58),P(56,76),P(54,92),P(46,100),P(36,92),P(36,78),P(48,60),P(64,42),P(72,18)};
+static const pen_point eight_heart[] = {P(52,12),P(34,0),P(14,12),P(20,36),P(46,56),P(64,74),P(58,94),P(42,100),P(28,90),P(36,70),P(58,48),P(78,24),P(66,4)};
+static const pen_point eight_wide[]  = {P(96,22),P(70,2),P(24,2),P(14,24),P(48,44),P(84,60),P(90,84),P(54,100),P(18,92),P(14,72),P(44,52),P(84,36),P(98,18)};
+/* 8 whose lower loop stays open: it begins and ends at the bottom */
+static const pen_point eight_foot[]  = {P(76,98),P(62,74),P(46,52),P(28,32),P(28,10),P(50,0),P(70,12),P(66,34),P(48,52),P(30,72),P(22,94)};
+static const pen_point eight_foot2[] = {P(50,98),P(66,90),P(62,66),P(40,40),P(32,18),P(50,0),P(72,8),P(70,32),P(46,56),P(26,80),P(36,98)};
 /* 8 in one stroke, whose way back up runs straight past its beginning */
 static const pen_point eight_gap[]   = {P(64,6),P(48,0),P(28,10),P(28,30),P(52,46),P(74,66),P(72,90),P(50,100),P(28,92),P(26,74),P(46,54),P(70,36),P(90,14)};
 static const pen_point eight_ribbon[]= {P(84,12),P(62,0),P(38,8),P(36,24),P(52,42),P(64,62),P(58,88),P(38,100),P(20,90),P(26,70),P(48,48),P(74,24),P(98,0)};
@@ -225,27 +238,28 @@ const glyph glyphs[] = {
     POSES3(1, 14, one_flag, one_flag2, one_flag3),
     POSES2(1, 8, one_base, one_base2),
 
-    POSES4(2, 40, two_plain, two_hook, two_steep, two_wide),
+    POSES4(2, 24, two_plain, two_hook, two_steep, two_wide),
+    POSES4(2, 20, two_plain, two_squat, two_stretch, two_swing),
     POSES3(2, 20, two_loop, two_loop2, two_loop3),
     POSES3(2, 20, two_belly, two_belly2, two_belly3),
     POSES3(2, 20, two_swan, two_swan2, two_swan3),
     POSES2(2, 10, two_zed, two_zed2),
 
     POSES4(3, 35, three_plain, three_small, three_deep, three_curl),
-    POSES4(3, 25, three_plain, three_sweep, three_point, three_slim),
-    POSES2(3, 12, three_flat, three_flat2),
+    POSES4(3, 25, three_bulb, three_sweep, three_point, three_slim),
+    POSES3(3, 16, three_flat, three_flat2, three_tick),
     POSES2(3, 13, three_loop, three_loop2),
     POSES2(3, 25, three_soft, three_soft2),
 
     POSES4(4, 60, four_open, four_open2, four_open3, four_open4),
     POSES3(4, 15, four_shut, four_shut2, four_shut3),
-    POSES3(4, 15, four_one, four_one2, four_one3),
-    POSES2(4, 4, four_tip, four_tip2),
+    POSES3(4, 11, four_one, four_one2, four_one3),
+    POSES2(4, 3, four_tip, four_tip2),
 
     POSES4(5, 25, five_bar, five_bar2, five_bar3, five_bar4),
     POSES4(5, 20, five_bar, five_curl, five_flat, five_tall),
     POSES4(5, 30, five_one, five_one2, five_one3, five_one4),
-    POSES2(5, 25, five_ess, five_ess2),
+    POSES2(5, 15, five_ess, five_ess2),
 
     POSES4(6, 40, six_plain, six_straight, six_upright, six_big),
     POSES4(6, 30, six_plain, six_upright, six_cup, six_sickle),
@@ -257,8 +271,10 @@ const glyph glyphs[] = {
     POSES2(7, 15, seven_wave, seven_wave2),
     POSES3(7, 20, seven_cut, seven_cut2, seven_cut3),
 
-    POSES4(8, 45, eight_ess, eight_slim, eight_lean, eight_small),
-    POSES3(8, 30, eight_gap, eight_ribbon, eight_ribbon2),
+    POSES4(8, 28, eight_ess, eight_slim, eight_lean, eight_small),
+    POSES4(8, 22, eight_top, eight_top2, eight_heart, eight_wide),
+    POSES2(8, 5, eight_foot, eight_foot2),
+    POSES3(8, 25, eight_gap, eight_ribbon, eight_ribbon2),
     POSES2(8, 10, eight_turn, eight_turn2),
     POSES2(8, 10, eight_two, eight_two2),
     POSES2(8, 10, eight_mid, eight_mid2),

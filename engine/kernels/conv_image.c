@@ -242,9 +242,9 @@ static float *pad_image(const plan *p, const float *source, int64_t t0, int64_t 
     int64_t begin = t0 * p->source_step[0] + p->lowest[0], end = (t1 - 1) * p->source_step[0] + p->beyond[0];
     int64_t left = least(most(0, -p->lowest[1]), p->pitch), from = most(0, p->lowest[1]);
     int64_t inside = most(0, least(p->from.width - from, p->pitch - left)), right = p->pitch - left - inside;
-    float *image = gemm_scratch(SCRATCH_PIECE_IMAGE, (end - begin) * row_floats * (int64_t)sizeof(float));
-    for (int64_t r = begin; image && r < end; r++) {
-        float *to = image + (r - begin) * row_floats;
+    float *padded = gemm_scratch(SCRATCH_PIECE_IMAGE, (end - begin) * row_floats * (int64_t)sizeof(float));
+    for (int64_t r = begin; padded && r < end; r++) {
+        float *to = padded + (r - begin) * row_floats;
         if (r < 0 || r >= p->from.height || inside == 0) {
             memset(to, 0, (size_t)row_floats * sizeof *to);
             continue;
@@ -254,7 +254,7 @@ static float *pad_image(const plan *p, const float *source, int64_t t0, int64_t 
                (size_t)(inside * channels) * sizeof *to);
         memset(to + (left + inside) * channels, 0, (size_t)(right * channels) * sizeof *to);
     }
-    return image;
+    return padded;
 }
 
 /* m destination points of one phase, `source` being what the first tap of the first one reads. */

@@ -15,14 +15,18 @@
 #include "kernels/gemm_version.h"
 #include "kernels/kernels.h"
 
-/* Below this many multiply-adds a piece costs more to hand over than it saves (a region is some 300 ns). */
-#define PIECE_WORK 100000
+/* Multiply-adds of a product that is worth a region (some 300 ns), and of a piece that is worth handing over. */
+#define REGION_WORK 120000
+#define PIECE_WORK  200000
+/* Partial sums that are worth adding up on another lane. */
+#define GATHER_WORK 8000
 /* More pieces than this only cost; fewer leave lanes waiting for the last one. */
 #define PIECES_WANTED 64
 /* Rows of a block: enough that a panel of b is used a few times; of a big product, enough that it is used well. */
 #define ROWS_LEAST     28
 #define ROWS_LEAST_BIG 112
 #define BIG_WORK       50000000
+#define LINE           16 /* floats of a cache line */
 /* Floats of partial sums that are cheaper to write and read again than weights are to fetch from the other core. */
 #define PARTS_MOST (1 << 19)
 
@@ -79,6 +83,15 @@ static int64_t cut_at(const cut *t, int64_t p)
     return least((at + t->multiple / 2) / t->multiple * t->multiple, t->size);
 }
 
+/* Asks for a panel of a transposed b, from column j, of which the first chunk is read next: short rows in main memory are
+ * no streams that the processor would notice by itself. */
+static void fetch_columns(const job *w, int64_t j)
+{
+    for (int64_t end = least(j + w->v->panel, w->n); j < end; j++)
+        for (int64_t t = 0; t < w->length; t += LINE)
+            __builtin_prefetch(w->b + j * w->ldb + t, 0, 2);
+}
+
 /* ------------------------------------------------------------------------------------------------ blocks ---- */
 
 /* Chunk number `chunk` of rows i .. i+m-1, columns j .. j+n-1; `g` says where it goes. */
@@ -109,6 +122,7 @@ static int chunk_run(const job *w, gemm_block *g, int64_t chunk, int64_t i, int6
         strip.out = g->out + done;
         strip.sum = g->sum ? g->sum + done : NULL;
         strip.bias = g->bias ? g->bias + done : NULL;
+        fetch_columns(w, j + done + panel);
         w->v->pack(steps, strip.n, w->b + (j + done) * w->ldb + begin, w->ldb, packed);
         w->v->block(&strip);
     }
@@ -207,26 +221,19 @@ static int parts_run(lanes *pool, job *w, int64_t pieces)
     if (!w->parts)
         return PLN_E_MEMORY;
     w->columns = cut_make(w->n, ceil_div(pieces, w->chunks), w->v->panel, w->v->panel);
-    w->rows = cut_make(w->m, w->chunks * w->m * w->n / (PIECE_WORK / 4) + 1, 1, 1);
+    w->rows = cut_make(w->m, w->chunks * w->m * w->n / GATHER_WORK + 1, 1, 1);
     int status = lanes_run(pool, w->chunks * w->columns.pieces, parts_piece, w);
     return status == PLN_OK ? lanes_run(pool, w->rows.pieces, gather_piece, w) : status;
 }
 
 /* ------------------------------------------------------------------------------------------------ turned ---- */
 
-static int turned_piece(void *context, int64_t piece, int lane)
+/* Columns j .. j+n-1 of the result, as rows of its transpose in `sum`, then turned. */
+static void turned_block(const job *w, int64_t j, int64_t n, float *sum, ptrdiff_t sum_row)
 {
-    const job *w = context;
-    int64_t j = cut_at(&w->columns, piece), n = cut_at(&w->columns, piece + 1) - j, panel = w->v->panel;
-    int64_t sum_row = ceil_div(w->m, panel) * panel;
-    (void)lane;
-    int status = column_sums(w, piece, w->columns.pieces);
-    if (status != PLN_OK || n <= 0)
-        return status;
-    float *sum = gemm_scratch(SCRATCH_PIECE_SUM, n * sum_row * (int64_t)sizeof(float));
-    if (!sum)
-        return PLN_E_MEMORY;
-    for (int64_t begin = 0; begin == 0 || begin < w->k; begin += w->length) {
+    int64_t panel = w->v->panel;
+    fetch_columns(w, j + panel);
+    for (int64_t begin = 0; begin < w->k; begin += w->length) {
         gemm_segment segment = {0, least(w->length, w->k - begin)};
         for (int64_t i = 0; i < w->m; i += panel) {
             gemm_block g = {.segment = &segment, .segments = 1, .m = n, .n = least(panel, w->m - i), .alpha = 1};
@@ -245,7 +252,21 @@ static int turned_piece(void *context, int64_t piece, int lane)
     gemm_finish f = w->finish;
     f.bias = f.bias ? f.bias + j : NULL;
     w->v->turn(w->m, n, sum, sum_row, w->c + j, w->ldc, &f);
-    return PLN_OK;
+}
+
+static int turned_piece(void *context, int64_t piece, int lane)
+{
+    const job *w = context;
+    int64_t j = cut_at(&w->columns, piece), end = cut_at(&w->columns, piece + 1), panel = w->v->panel;
+    int64_t sum_row = ceil_div(w->m, panel) * panel;
+    (void)lane;
+    int status = column_sums(w, piece, w->columns.pieces);
+    float *sum = gemm_scratch(SCRATCH_PIECE_SUM, panel * sum_row * (int64_t)sizeof(float));
+    if (status == PLN_OK && !sum)
+        status = PLN_E_MEMORY;
+    for (; status == PLN_OK && j < end; j += panel)
+        turned_block(w, j, least(panel, end - j), sum, sum_row);
+    return status;
 }
 
 static int turned_run(lanes *pool, job *w, int64_t pieces)
@@ -287,8 +308,8 @@ static int blocks_run(lanes *pool, job *w, int64_t pieces, int64_t work)
 {
     int64_t panel = w->v->panel, rows_least = work > BIG_WORK ? ROWS_LEAST_BIG : ROWS_LEAST;
     if (w->trans_b) {
-        w->columns = cut_make(w->n, pieces, 2 * panel, panel);
-        w->rows = cut_make(w->m, ceil_div(pieces, w->columns.pieces), rows_least, 1);
+        w->columns = cut_make(w->n, pieces, panel, panel);
+        w->rows = cut_make(w->m, ceil_div(pieces, w->columns.pieces), ROWS_LEAST_BIG, 1); /* each packs b again */
     } else {
         w->rows = cut_make(w->m, pieces, rows_least, 1);
         w->columns = cut_make(w->n, ceil_div(pieces, w->rows.pieces), panel, panel);
@@ -320,7 +341,8 @@ int gemm_run(lanes *pool, const pln_gemm *g)
     job w = job_make(g);
     if (w.n <= 0)
         return PLN_OK;
-    int64_t work = w.m * w.n * w.k, pieces = least(work / PIECE_WORK + 1, PIECES_WANTED);
+    int64_t work = w.m * w.n * w.k;
+    int64_t pieces = work < REGION_WORK ? 1 : least(work / PIECE_WORK + 2, PIECES_WANTED);
     if (worth_turning(&w))
         return turned_run(pool, &w, pieces);
     if (worth_parts(&w, pool))

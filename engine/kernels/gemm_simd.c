@@ -13,6 +13,8 @@
 #define TILE_ROWS 2
 #endif
 #define PANEL (2 * VL)
+/* Runs of k that are long enough for the result's lines to arrive meanwhile; in shorter ones asking for them only costs. */
+#define PREFETCH_STEPS 64
 
 /* How a tile reads: A_STEPS walks along rows of a (a_step is 1), A_ROWS across them (a_row is 1). */
 enum { A_STEPS = 0, A_ROWS = 1 };
@@ -39,6 +41,14 @@ INLINE void tile(const int rows, const int reading, const int width, const gemm_
         for (int v = 0; v < vectors; v++)
             acc[r][v] = vf_zero();
 
+    float *out = g->out + i * g->out_row + j;
+    if (g->segments > 0 && g->segment->length >= PREFETCH_STEPS)
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++)
+                __builtin_prefetch(out + r * g->out_row + v * VL, 1);
+
     for (int64_t s = 0; s < g->segments; s++) {
         const float *p = a + g->segment[s].offset;
         for (int64_t t = g->segment[s].length; t > 0; t--) {
@@ -64,7 +74,6 @@ INLINE void tile(const int rows, const int reading, const int width, const gemm_
         const int cut = width != WIDE && v == vectors - 1;                                                             \
         statement;                                                                                                     \
     }
-    float *out = g->out + i * g->out_row + j;
     if (g->sum) {
         const float *sum = g->sum + i * g->sum_row + j;
         EACH(acc[r][v] = vf_add(load(cut, mask, sum + r * g->sum_row + v * VL), acc[r][v]))

@@ -260,14 +260,43 @@ static int parse(const char *s, const initializer **which, double arg[2], error 
     return PLN_OK;
 }
 
-int initializer_check(const char *s, error *e)
+#define MOST_BLOCKS 8
+
+/* "zeros|ones|zeros|zeros": as many blocks of equal width along the last axis, each begun in its own way (an LSTM's bias
+ * has one for each gate).  Cuts `s` in place; the number of blocks, or 0 if there are too many. */
+static int cut_blocks(char *s, char *blocks[MOST_BLOCKS])
 {
-    const initializer *which;
-    double arg[2];
-    return parse(s, &which, arg, e);
+    int n = 0;
+    for (char *one; (one = strsep(&s, "|")) != NULL; blocks[n++] = one)
+        if (n == MOST_BLOCKS)
+            return 0;
+    return n;
 }
 
-int initializer_fill(const char *s, const parameter *p, random_key key, float *out, error *e)
+static int parse_blocks(const char *s, char copy[128], char *blocks[MOST_BLOCKS], int *n, error *e)
+{
+    snprintf(copy, 128, "%s", s);
+    *n = cut_blocks(copy, blocks);
+    if (*n == 0)
+        return error_set(e, PLN_E_INVALID, "initializer '%.60s' has more than %d blocks", s, MOST_BLOCKS);
+    for (int i = 0; i < *n; i++) {
+        const initializer *which;
+        double arg[2];
+        int status = parse(blocks[i], &which, arg, e);
+        if (status != PLN_OK)
+            return status;
+    }
+    return PLN_OK;
+}
+
+int initializer_check(const char *s, error *e)
+{
+    char copy[128], *blocks[MOST_BLOCKS];
+    int n;
+    return parse_blocks(s, copy, blocks, &n, e);
+}
+
+static int fill_one(const char *s, const parameter *p, random_key key, float *out, error *e)
 {
     const initializer *which;
     double arg[2];
@@ -281,4 +310,30 @@ int initializer_fill(const char *s, const parameter *p, random_key key, float *o
         return error_set(e, PLN_E_INVALID, "initializer '%s' cannot fill '%s' of %d dimensions", which->name, p->name,
                          p->rank);
     return PLN_OK;
+}
+
+int initializer_fill(const char *s, const parameter *p, random_key key, float *out, error *e)
+{
+    char copy[128], *blocks[MOST_BLOCKS];
+    int n, status = parse_blocks(s, copy, blocks, &n, e);
+    if (status != PLN_OK || n == 1)
+        return status == PLN_OK ? fill_one(s, p, key, out, e) : status;
+    int64_t last = p->rank ? p->shape[p->rank - 1] : 1, width = last / n, rows = p->size / last;
+    if (last % n)
+        return error_set(e, PLN_E_INVALID, "initializer '%.60s' cuts '%s' into %d blocks, which do not divide its last "
+                         "dimension of %lld", s, p->name, n, (long long)last);
+    parameter part = *p;
+    part.shape[p->rank - 1] = width;
+    part.size = rows * width;
+    float *block = malloc((size_t)part.size * sizeof *block);
+    if (!block)
+        return error_memory(e);
+    for (int b = 0; b < n && status == PLN_OK; b++) {
+        random_key own = {{key.word[0], key.word[1] ^ (uint32_t)b * 0x9E3779B9u}};
+        status = fill_one(blocks[b], &part, own, block, e);
+        for (int64_t r = 0; r < rows && status == PLN_OK; r++)
+            memcpy(out + r * last + b * width, block + r * width, (size_t)width * sizeof *block);
+    }
+    free(block);
+    return status;
 }

@@ -119,6 +119,7 @@ void model_shape_text(const pln_slot *s, char *out, size_t size);
 
 /* Initializers: "zeros", "ones", "constant(0.1)", "random_uniform(-0.05, 0.05)", "random_normal(0, 0.05)", "truncated_normal",
  * "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal", "identity".
+ * "zeros|ones|zeros|zeros": blocks of equal width along the last axis.
  * initializer_check says what is wrong with a text. */
 int initializer_check(const char *text, error *e);
 int initializer_fill(const char *text, const parameter *p, random_key key, float *out, error *e);

@@ -146,8 +146,8 @@ static void choose_colour(const canvas *c, ink_paper *paper)
     set_colour(paper, chosen);
 }
 
-/* On a transparent ground: strokes (the ink is alpha), or a card to read?  Returns 1 for a card, and the card's level as
- * what lies under the rest. */
+/* On a transparent ground: strokes (the ink is alpha), or a card to read? Returns 1 for a card, and the card's level
+ * as what lies under the rest. */
 static int is_card(const canvas *c, ink_paper *paper)
 {
     int64_t histogram[256] = {0}, count = 0, left = c->width, right = -1, top = c->height, bottom = -1;

@@ -33,8 +33,8 @@ static float ink_at(const drawing *d, int64_t x, int64_t y)
     return fminf(fmaxf(2 * v - 0.5f, 0.0f), 1.0f); /* steeper, so that noise in paper and ink is no edge */
 }
 
-/* Mean width of the strokes: twice the area over the perimeter, which is the plane's total variation (a stroke s wide and
- * L long has the area s L and the perimeter 2 L; soft edges change neither). */
+/* Mean width of the strokes: twice the area over the perimeter, which is the plane's total variation (a stroke s wide
+ * and L long has the area s L and the perimeter 2 L; soft edges change neither). */
 static double stroke_width(const drawing *d)
 {
     double area = 0, edge = 0;
@@ -131,8 +131,8 @@ static resize_window solid(const drawing *d, int along_x)
     return (resize_window){begin, end - begin};
 }
 
-/* The samples of the result that a window makes at `scale`; the window grows to fill them: rounding up adds paper to both
- * sides instead of stretching the digit (a 1 that is 2.4 pixels wide would become 2 or 3). */
+/* The samples of the result that a window makes at `scale`; the window grows to fill them: rounding up adds paper to
+ * both sides instead of stretching the digit (a 1 that is 2.4 pixels wide would become 2 or 3). */
 static int64_t fit_axis(resize_window *w, double scale)
 {
     double whole = ceil(w->extent * scale - 1e-6), extent = fmax(whole, 1) / scale;
@@ -166,9 +166,9 @@ static int fit(const drawing *from, int box, int frame, drawing *to, error *e)
     return status ? status : resize_run(&job, e);
 }
 
-/* Where a line of `size` pixels begins in the frame, so that `mass` (its centre, from its own beginning) comes to lie in
- * [frame/2 - 0.5, frame/2 + 0.5); no ink is lost over the edge.  Symmetric digits lie on that boundary exactly, and TIE keeps
- * rounding from tipping them. */
+/* Where a line of `size` pixels begins in the frame, so that `mass` (its centre, from its own beginning) comes to lie
+ * in [frame/2 - 0.5, frame/2 + 0.5); no ink is lost over the edge. Symmetric digits lie on that boundary exactly, and
+ * TIE keeps rounding from tipping them. */
 static int64_t place(double mass, int64_t size, int frame)
 {
     int64_t at = (int64_t)ceil(frame / 2 - 0.5 - TIE - mass);

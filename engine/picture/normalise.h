@@ -1,13 +1,14 @@
 /* A drawn digit as MNIST has them.
  *
- * "The images were size normalized to fit in a 20x20 pixel box while preserving their aspect ratio. The resulting images
- * contain grey levels as a result of the anti-aliasing technique used by the normalization algorithm. The images were
- * centered in a 28x28 image by computing the center of mass of the pixels, and translating the image so as to position
- * this point at the center of the 28x28 field." (LeCun, Cortes, Burges, the MNIST page)
+ * "The images were size normalized to fit in a 20x20 pixel box while preserving their aspect ratio. The resulting
+ * images contain grey levels as a result of the anti-aliasing technique used by the normalization algorithm. The
+ * images were centered in a 28x28 image by computing the center of mass of the pixels, and translating the image so
+ * as to position this point at the center of the 28x28 field." (LeCun, Cortes, Burges, the MNIST page)
  *
- * Measured on MNIST's training set, and so done here: the longer side is 20, the brightest pixel 254 or 255, the centre of
- * mass lies in [13.5, 14.5) counted in pixels from 0, so the shift is by whole pixels; strokes are 2.4 pixels wide in the
- * median, and in 98 of 100 pictures 1.4 or wider.  Thinner ones (a pencil line on a large sheet) are widened first.
+ * Measured on MNIST's training set, and so done here: the longer side is 20, the brightest pixel 254 or 255, the
+ * centre of mass lies in [13.5, 14.5) counted in pixels from 0, so the shift is by whole pixels; strokes are 2.4
+ * pixels wide in the median, and in 98 of 100 pictures 1.4 or wider. Thinner ones (a pencil line on a large sheet)
+ * are widened first.
  *
  * Thread rule: pure.
  */

@@ -275,15 +275,22 @@ int view_width(const char *lines)
     return width;
 }
 
+static void add_lines(const char *lines, text *out)
+{
+    size_t length;
+    for (const char *line; (line = next_line(&lines, &length));) {
+        text_add_bytes(out, line, length);
+        text_add(out, "\n");
+    }
+}
+
 void view_side_by_side(const char *left, const char *right, int gap, const view_style *style, text *out)
 {
     int width = view_width(left);
     size_t a = 0, b = 0;
     if (style->width > 0 && width + gap + view_width(right) > style->width) {
-        for (const char *s; (s = next_line(&left, &a));)
-            text_add_bytes(out, s, a), text_add(out, "\n");
-        for (const char *s; (s = next_line(&right, &b));)
-            text_add_bytes(out, s, b), text_add(out, "\n");
+        add_lines(left, out);
+        add_lines(right, out);
         return;
     }
     for (;;) {

@@ -1,8 +1,8 @@
 /* Pictures and numbers as lines of text, for terminals.
  *
- * Everything takes a style, so that what a pipe, an old terminal and a modern one get is decided in one place, and tests
- * can ask for each.  All output is whole lines, each ended by '\n'; blocks of lines are put side by side afterwards.
- * Widths are counted in cells: ASCII and the block characters used here take one, colour codes none.
+ * Everything takes a style, so that what a pipe, an old terminal and a modern one get is decided in one place, and
+ * tests can ask for each. All output is whole lines, each ended by '\n'; blocks of lines are put side by side
+ * afterwards. Widths are counted in cells: ASCII and the block characters used here take one, colour codes none.
  *
  * Thread rule: pure, but for view_style_of, which looks at the environment.
  */
@@ -27,7 +27,8 @@ typedef struct view_style {
 } view_style;
 
 /* The style for output to a file descriptor: colour only on a terminal, and never with NO_COLOR (no-color.org) or
- * TERM=dumb; UTF-8 by LC_ALL, LC_CTYPE or LANG, the first that is set; the width from the terminal, else COLUMNS, else 80. */
+ * TERM=dumb; UTF-8 by LC_ALL, LC_CTYPE or LANG, the first that is set; the width from the terminal, else COLUMNS,
+ * else 80. */
 view_style view_style_of(int fd);
 
 /* A picture; bright is ink.  One cell is one pixel wide and two high: half blocks in two shades of gray, or, without
@@ -35,12 +36,13 @@ view_style view_style_of(int fd);
  * made smaller.  `trim` leaves out empty lines above and below.  Alpha is composited over black. */
 int view_picture(const picture *p, const view_style *style, int trim, text *out, error *e);
 
-/* A bar of `width` cells, filled to `fraction` (clamped to 0 .. 1) in eighths of a cell: ████▌  (#### in ASCII).  More than
- * nothing is never shown as nothing.  Exactly `width` cells are written, and no end of line. */
+/* A bar of `width` cells, filled to `fraction` (clamped to 0 .. 1) in eighths of a cell: ████▌ (#### in ASCII). More
+ * than nothing is never shown as nothing. Exactly `width` cells are written, and no end of line. */
 void view_bar(double fraction, int width, const view_style *style, text *out);
 
-/* One line a class: name, bar, per cent ("7 ███████▌    97.3 %").  `names` NULL: 0, 1, 2 …; `width` cells a line, at most
- * the style's.  The largest is bold where there is colour.  Values are shares of 1; what is no number shows as "nan". */
+/* One line a class: name, bar, per cent ("7 ███████▌   97.3 %"). `names` NULL: 0, 1, 2 …; `width` cells a line, at
+ * most the style's. The largest is bold where there is colour. Values are shares of 1; what is no number shows as
+ * "nan". */
 void view_bars(const char *const *names, const double *values, int count, int width, const view_style *style,
                text *out);
 

@@ -126,7 +126,7 @@ static void given(const option_value *v, text *t)
         text_format(t, "%lld", (long long)v->integer);
         break;
     case VALUE_REAL:
-        text_add(t, isnan(v->real) ? "not a number (NaN)" : isinf(v->real) ? "infinity" : text_real(v->real, number));
+        text_add(t, isnan(v->real) ? "NaN" : isinf(v->real) ? "infinity" : text_real(v->real, number));
         break;
     case VALUE_BOOL:
         text_add(t, v->integer ? "true" : "false");

@@ -51,8 +51,9 @@ static int from_digits(lua_State *L)
     error e;
     int64_t count = luaL_checkinteger(L, 1);
     uint64_t seed = (uint64_t)luaL_checkinteger(L, 2);
+    lanes *pool = context_pool(L);
     dataset **set = (dataset **)script_new(L, &dataset_type);
-    if (source_digits(count, seed, set, &e) != PLN_OK)
+    if (source_digits(pool, count, seed, set, &e) != PLN_OK)
         return script_raise(L, &e);
     script_weigh(L, (size_t)count * 800);
     return 1;
@@ -75,14 +76,14 @@ static void read_values(lua_State *L, const char *what, int64_t sample, const in
 {
     if (!rank) {
         if (lua_type(L, -1) != LUA_TNUMBER)
-            script_fail(L, "%s: sample %d holds %s where a number was expected", what, (int)sample + 1,
+            script_fail(L, "%s: sample %d holds a %s where a number was expected", what, (int)sample + 1,
                         luaL_typename(L, -1));
         *(*out)++ = lua_tonumber(L, -1);
         return;
     }
     luaL_checkstack(L, 4, what);
     if (!lua_istable(L, -1))
-        script_fail(L, "%s: sample %d holds %s where a table of %d was expected", what, (int)sample + 1,
+        script_fail(L, "%s: sample %d holds a %s where a table of %d was expected", what, (int)sample + 1,
                     luaL_typename(L, -1), (int)dims[0]);
     if ((int64_t)lua_rawlen(L, -1) != dims[0])
         script_fail(L, "%s: sample %d has %d entries where the first sample has %d", what, (int)sample + 1,
@@ -159,7 +160,7 @@ static void check_classes(lua_State *L, const double *values, int64_t count, int
 {
     for (int64_t i = 0; i < count; i++)
         if (!(values[i] >= 0 && values[i] < (double)nclasses) || values[i] != (double)(int64_t)values[i])
-            script_fail(L, "targets: sample %d has the class %f; classes are whole numbers from 0 to %d", (int)i + 1,
+            script_fail(L, "targets: sample %d has the class %g; classes are whole numbers from 0 to %d", (int)i + 1,
                         values[i], (int)nclasses - 1);
 }
 

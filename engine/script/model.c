@@ -365,6 +365,7 @@ static int digest(lua_State *L)
 /* model:classes() -> list or nil; model:classes { names } */
 static int classes(lua_State *L)
 {
+    error e;
     model *m = check(L);
     if (lua_isnoneornil(L, 2)) {
         if (!m->nclasses)
@@ -378,18 +379,12 @@ static int classes(lua_State *L)
     }
     luaL_checktype(L, 2, LUA_TTABLE);
     int n = (int)lua_rawlen(L, 2);
-    char **copy = calloc((size_t)n + 1, sizeof *copy);
-    for (int i = 0; copy && i < n; i++) {
-        lua_rawgeti(L, 2, i + 1);
-        copy[i] = text_copy(lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : ""); /* no conversion: raises nothing */
+    const char **names = script_buffer(L, (size_t)n + 1, sizeof *names);
+    for (int i = 0; i < n; i++) {
+        names[i] = lua_rawgeti(L, 2, i + 1) == LUA_TSTRING ? lua_tostring(L, -1) : ""; /* the table keeps it alive */
         lua_pop(L, 1);
     }
-    for (int i = 0; i < m->nclasses; i++)
-        free(m->classes[i]);
-    free(m->classes);
-    m->classes = copy;
-    m->nclasses = copy ? n : 0;
-    return 0;
+    return model_set_classes(m, names, n, &e) == PLN_OK ? 0 : script_raise(L, &e);
 }
 
 /* ---- files ---- */
@@ -418,7 +413,7 @@ static int save(lua_State *L)
     return status == PLN_OK ? 0 : script_raise(L, &e);
 }
 
-/* core.load(path) -> model */
+/* core.load_model(path) -> model */
 static int load(lua_State *L)
 {
     error e;
@@ -455,13 +450,14 @@ static int architecture(lua_State *L)
     return 1;
 }
 
-/* model:memory(batch size) -> bytes that training would take */
+/* model:memory(recipe or nil, batch size) -> bytes that training (without a recipe: prediction) would take */
 static int memory(lua_State *L)
 {
     error e;
-    int64_t bytes = 0;
+    int64_t bytes = 0, batch = luaL_checkinteger(L, 3);
     model *m = check(L);
-    if (plan_memory(m, luaL_checkinteger(L, 2), &bytes, &e) != PLN_OK)
+    recipe *r = script_optional(L, 2, &recipe_type);
+    if (plan_memory(m, r, batch, &bytes, &e) != PLN_OK)
         return script_raise(L, &e);
     lua_pushinteger(L, bytes);
     return 1;
@@ -585,6 +581,6 @@ const script_type model_type = {"perilune.model", model_release, methods};
 
 void model_register(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"model", model_new}, {"load", load}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"model", model_new}, {"load_model", load}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "kernels/kernels.h"
+#include "net/fingerprint.h"
 
 static void recording_release(void *object)
 {
@@ -297,8 +298,6 @@ static int uses_dataset(lua_State *L)
 static int record_plugin(recording *r, const plugin_entry *entry, error *e)
 {
     char sha256[HASH_HEX];
-    if (!entry)
-        return PLN_OK;
     int status = hash_file(entry->path, sha256, e);
     store_plugin p = {.sha256 = sha256,
                       .file = entry->path,
@@ -308,29 +307,19 @@ static int record_plugin(recording *r, const plugin_entry *entry, error *e)
     return status == PLN_OK ? recording_plugin(r, &p, e) : status;
 }
 
-/* Was a layer of this type met before number i? */
-static int seen_before(const model *m, int i)
-{
-    for (int k = 0; k < i; k++)
-        if (m->layers[k]->entry == m->layers[i]->entry)
-            return 1;
-    return 0;
-}
-
 /* recording:plugins(model, recipe): every plugin that they use */
 static int plugins(lua_State *L)
 {
+    enum { MOST = 512 };
     error e;
+    int status = PLN_OK;
     recording *r = check(L);
     const model *m = script_check(L, 2, &model_type);
     const recipe *c = script_check(L, 3, &recipe_type);
-    int status = record_plugin(r, c->optimizer.entry, &e);
-    if (status == PLN_OK)
-        status = record_plugin(r, c->loss.entry, &e);
-    for (int i = 0; i < c->nmetrics && status == PLN_OK; i++)
-        status = record_plugin(r, c->metrics[i].entry, &e);
-    for (int i = 0; i < m->nlayers && status == PLN_OK; i++)
-        status = seen_before(m, i) ? PLN_OK : record_plugin(r, m->layers[i]->entry, &e);
+    const plugin_entry **list = script_buffer(L, MOST, sizeof *list);
+    int n = used_plugins(m, c, list, MOST);
+    for (int i = 0; i < n && status == PLN_OK; i++)
+        status = record_plugin(r, list[i], &e);
     return answer(L, status, &e);
 }
 

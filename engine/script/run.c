@@ -46,41 +46,38 @@ static const char *find_word(const char *line, const char *word, size_t n)
     return NULL;
 }
 
-/* The words that a message may mean, in order: each quoted one ('filter'), then the type before the first colon. */
-static int meant_word(const char *text, int number, char *out, size_t size)
+/* Quoted word number `n` of a message ('filter'), or 0. */
+static int quoted_word(const char *text, int n, char *out, size_t size)
 {
-    const char *at = text;
-    for (int i = 0;; i++) {
+    for (const char *at = text;; n--) {
         const char *open = strchr(at, '\''), *close = open ? strchr(open + 1, '\'') : NULL;
         if (!close)
-            break;
-        if (i == number)
+            return 0;
+        if (n == 0)
             return snprintf(out, size, "%.*s", (int)(close - open - 1), open + 1) > 0;
         at = close + 1;
     }
-    return 0;
 }
 
-static int type_word(const char *text, char *out, size_t size)
+/* "Conv2D: …" -> "Conv2D". */
+static int leading_word(const char *text, char *out, size_t size)
 {
     size_t n = 0;
     while (is_word(text[n]))
         n++;
-    if (!n || text[n] != ':')
-        return 0;
     snprintf(out, size, "%.*s", (int)n, text);
-    return 1;
+    return n && text[n] == ':';
 }
 
-/* Which word of the message stands in this line?  Writes it and returns where. */
-static const char *find_meant(const char *line, const char *text, char *word, size_t size)
+/* Which quoted word of the message stands in this line?  Writes it and returns where. */
+static const char *find_quoted(const char *line, const char *text, char *word, size_t size)
 {
-    for (int i = 0; meant_word(text, i, word, size); i++) {
+    for (int i = 0; quoted_word(text, i, word, size); i++) {
         const char *at = find_word(line, word, strlen(word));
         if (at)
             return at;
     }
-    return type_word(text, word, size) ? find_word(line, word, strlen(word)) : NULL;
+    return NULL;
 }
 
 static void show_line(const char *line, long number, const char *at, const char *word)
@@ -98,29 +95,31 @@ static void show_line(const char *line, long number, const char *at, const char 
     fputc('\n', stderr);
 }
 
-/* A constructor's table may go over several lines; the word meant may be in one of the next. */
-static void show_place(const char *path, long number, const char *text)
+/* A constructor's table may go over several lines; a word that the message quotes may be in one of the next. */
+static int show_quoted(const char *path, long number, const char *text)
 {
     char word[128];
     for (long i = number; i < number + 30; i++) {
         char *line = read_line(path, i);
-        if (!line)
-            break;
-        int quoted = i > number; /* further lines: quoted words only */
-        const char *at = find_meant(line, text, word, sizeof word);
-        if (at && !(quoted && !strchr(text, '\''))) {
+        const char *at = line ? find_quoted(line, text, word, sizeof word) : NULL;
+        int last = !line || strchr(line, '}');
+        if (at)
             show_line(line, i, at, word);
-            free(line);
-            return;
-        }
-        int closed = strchr(line, '}') != NULL;
         free(line);
-        if (closed)
-            break;
+        if (at || last)
+            return at != NULL;
     }
+    return 0;
+}
+
+static void show_place(const char *path, long number, const char *text)
+{
+    char word[128];
+    if (show_quoted(path, number, text))
+        return;
     char *line = read_line(path, number);
     if (line)
-        show_line(line, number, NULL, "");
+        show_line(line, number, leading_word(text, word, sizeof word) ? find_word(line, word, strlen(word)) : NULL, word);
     free(line);
 }
 
@@ -139,11 +138,17 @@ void script_report(const char *message)
 
 /* ------------------------------------------------------------------------------------------- the run ---- */
 
-/* Makes any error object a text that begins with the script's line. */
+/* Makes any error object a text that begins with the script's line: the innermost, where a coroutine's resumer has put
+ * its own before it. */
 static int on_error(lua_State *L)
 {
-    if (lua_type(L, 1) == LUA_TSTRING && script_place(lua_tostring(L, 1)))
+    if (lua_type(L, 1) == LUA_TSTRING && script_place(lua_tostring(L, 1))) {
+        const char *text = lua_tostring(L, 1);
+        for (size_t n; (n = script_place(text)) && script_place(text + n + 2);)
+            text += n + 2;
+        lua_pushstring(L, text);
         return 1;
+    }
     int has_text = lua_type(L, 1) == LUA_TSTRING || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL;
     script_where(L, NULL);
     const char *where = lua_tostring(L, -1);

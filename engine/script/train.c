@@ -117,13 +117,13 @@ static void json_release(void *object)
     json_decref(object);
 }
 
-static const script_type json_type = {"perilune.json", json_release, NULL};
+static const script_type parsed_type = {"perilune.json", json_release, NULL};
 
 /* recipe:settings() -> name and scalar options of the optimizer, name of the loss */
 static int settings(lua_State *L)
 {
     const recipe *r = check_recipe(L, 1);
-    json_t **j = (json_t **)script_new(L, &json_type);
+    json_t **j = (json_t **)script_new(L, &parsed_type);
     *j = r->optimizer.entry ? options_json(r->optimizer.entry->head, r->optimizer.opts.bytes) : NULL;
     lua_pushstring(L, r->optimizer.name);
     lua_newtable(L);
@@ -202,7 +202,7 @@ static int trainer_new(lua_State *L)
     luaL_checktype(L, 5, LUA_TTABLE);
     lua_settop(L, 5);
     model *m = script_check(L, 1, &model_type);
-    const recipe *r = check_recipe(L, 2);
+    recipe *r = check_recipe(L, 2);
     o.train = script_check(L, 3, &dataset_type);
     o.validation = script_optional(L, 4, &dataset_type);
     o.epochs = field_integer(L, 5, "epochs", 1);
@@ -269,11 +269,8 @@ static int next_event(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     int every_batch = lua_toboolean(L, 3);
     double seconds = luaL_checknumber(L, 4);
-    if (trainer_next(t->t, every_batch, seconds, &v, &e) != PLN_OK) {
-        if (e.status == PLN_E_NONFINITE && t->r->where[0] && !script_place(e.text))
-            error_prefix(&e, "%s: ", t->r->where);
+    if (trainer_next(t->t, every_batch, seconds, &v, &e) != PLN_OK)
         return script_raise(L, &e);
-    }
     lua_settop(L, 2);
     event_fields(L, t, &v);
     return 0;
@@ -343,7 +340,7 @@ static int evaluate_set(lua_State *L)
     error e;
     double values[RECIPE_METRICS + 1];
     model *m = script_check(L, 1, &model_type);
-    const recipe *r = check_recipe(L, 2);
+    recipe *r = check_recipe(L, 2);
     const dataset *set = script_check(L, 3, &dataset_type);
     if (evaluate(m, r, set, luaL_checkinteger(L, 4), context_pool(L), values, &e) != PLN_OK)
         return script_raise(L, &e);

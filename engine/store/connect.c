@@ -17,7 +17,7 @@
 enum { READER_WAIT = 2000, WRITER_WAIT = 50, CREATE_WAIT = 1000 }; /* milliseconds */
 
 /* File systems across which WAL's shared memory does not work: statfs(2), linux/magic.h. */
-static int is_network(long type)
+int file_system_is_network(long type)
 {
     static const unsigned network[] = {
         0x6969 /* NFS */,      0x517b /* SMB */,      0xfe534d42 /* SMB2 */,   0xff534d42 /* CIFS */,
@@ -34,7 +34,7 @@ static int is_network(long type)
 static void find_network(store *s)
 {
     struct statfs of;
-    s->network = statfs(s->directory, &of) == 0 && is_network((long)of.f_type);
+    s->network = statfs(s->directory, &of) == 0 && file_system_is_network((long)of.f_type);
 }
 
 /* Runs SQL whose first column of the first row is a number. */

@@ -56,7 +56,10 @@ static int set_busy(const store *s, error *e)
 
 static int set_io(const store *s, int rc, const char *doing, error *e)
 {
-    int number = s->db ? sqlite3_system_errno(s->db) : 0;
+    /* SQLite forgets the system's answer to a write; errno still has it, being 0 when the writing began. */
+    int last = errno, number = s->db ? sqlite3_system_errno(s->db) : 0;
+    if (!number && (rc == SQLITE_IOERR_WRITE || rc == SQLITE_IOERR_SHMSIZE || rc == SQLITE_IOERR_FSYNC))
+        number = last;
     if (number == ENOSPC || number == EDQUOT || number == EFBIG)
         return set_full(s, e);
     if (number == ENOMEM)

@@ -17,7 +17,8 @@
 extern const int schema_version; /* how many migrations there are; PRAGMA user_version of an up-to-date file */
 
 /* Brings an open database from `from` to `to` (at most schema_version), each step in a transaction of its own.
- * Returns SQLite's code; *step is the migration that failed. */
+ * Returns SQLite's code; *step is the migration that failed,
+ * whose transaction is left open so that the connection still has SQLite's message: closing it undoes the step. */
 int schema_migrate(sqlite3 *db, int from, int to, int *step);
 
 /* ------------------------------------------------------------------------------------------------ value.c */
@@ -95,6 +96,9 @@ struct store {
 void recording_drop(recording *r);
 
 void store_add_notice(store *s, const char *format, ...) ERROR_FORMAT(2, 3);
+
+/* By the number that statfs gives. */
+int file_system_is_network(long type);
 
 /* Opens, identifies, creates, migrates.  PLN_E_BUSY: later. */
 int store_connect(store *s, error *e);

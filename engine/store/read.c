@@ -231,10 +231,11 @@ static void read_file(store *s, result *m, sqlite3_stmt *line, void *item)
     const char *path = result_column(m, line, 0);
     if (!path)
         return;
-    char *whole = result_take(m, strlen(s->folder) + strlen(path) + 2);
+    size_t size = strlen(s->folder) + strlen(path) + 2;
+    char *whole = result_take(m, size);
     const char *slash = strchr(path, '/');
     if (whole)
-        sprintf(whole, "%s/%s", s->folder, path);
+        snprintf(whole, size, "%s/%s", s->folder, path);
     *(store_artifact *)item = (store_artifact){.name = slash ? slash + 1 : path,
                                                .path = whole,
                                                .kind = result_column(m, line, 1),

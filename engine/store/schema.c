@@ -351,11 +351,8 @@ int schema_migrate(sqlite3 *db, int from, int to, int *step)
             rc = sqlite3_exec(db, number, NULL, NULL, NULL);
         if (rc == SQLITE_OK)
             rc = sqlite3_exec(db, "commit", NULL, NULL, NULL);
-        if (rc != SQLITE_OK) {
-            if (!sqlite3_get_autocommit(db))
-                (void)sqlite3_exec(db, "rollback", NULL, NULL, NULL);
+        if (rc != SQLITE_OK)
             return rc;
-        }
     }
     return SQLITE_OK;
 }

@@ -210,17 +210,13 @@ int store_close(store *s, int wait_ms, error *e)
         status = store_flush(s, wait_ms, &why);
     if (s->pending) {
         size_t count = s->pending;
-        if (spill_write(s, &file, &worse) == PLN_E_OK) {
-            status = PLN_E_OK;
-            if (e)
-                snprintf(e->text, sizeof e->text,
-                         "%zu records wait in %s, and the next command that writes will put them into"
-                         " the database: %s",
-                         count, file, why.text);
-        } else if (e) {
-            snprintf(e->text, sizeof e->text, "%zu records are lost. %.900s. %.900s", count, why.text, worse.text);
-            e->status = status;
-        }
+        if (spill_write(s, &file, &worse) == PLN_E_OK)
+            status = error_set(e, PLN_E_OK,
+                               "%zu records wait in %s, and the next command that writes will put them into the"
+                               " database: %s",
+                               count, file, why.text);
+        else
+            status = error_set(e, status, "%zu records are lost. %s. %s", count, why.text, worse.text);
     } else if (status != PLN_E_OK && e) {
         *e = why;
     }
@@ -320,8 +316,10 @@ int store_begin_write(store *s, int64_t deadline, error *e)
     int64_t wait = deadline - clock_milliseconds();
     (void)sqlite3_busy_timeout(s->db, wait > 0 ? (int)(wait < INT_MAX ? wait : INT_MAX) : 0);
     int rc = step_once(s, &s->begin, "begin immediate");
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK) {
+        errno = 0; /* so that failure.c can trust it */
         return PLN_E_OK;
+    }
     status = failure_set(s, rc, "write", e);
     lock_release(s->lock_fd, 0);
     return status;

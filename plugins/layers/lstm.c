@@ -42,6 +42,9 @@ static const pln_option options[] = {
      .dflt_text = "zeros"},
 };
 
+/* The quarters of the bias at the beginning: those of i, f, g and o. */
+#define UNIT_FORGET_BIAS "zeros|ones|zeros|zeros"
+
 /* In the order in which plan declares them. */
 enum { KERNEL, RECURRENT, BIAS }; /* param */
 enum { GATES, CELLS, BEFORE };    /* keep, or scratch when inferring: gates [n,t,4u], c_t [n,t,u], h_{t-1} [n,t,u] */
@@ -63,6 +66,15 @@ static int plan_memory(const pln_host *h, pln_plan *p, int mode, int64_t t, int6
            SLOT(.kind = PLN_SCRATCH, .name = "tanh", .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, u});
 }
 
+static int is_zeros(const char *s)
+{
+    const char *zeros = "zeros";
+
+    while (*s && *s == *zeros)
+        s++, zeros++;
+    return *s == *zeros;
+}
+
 static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in, uint32_t nin)
 {
     const lstm *o = opts;
@@ -75,6 +87,11 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
                          "needs 2 dimensions [time, features], got %d; nn.Reshape { time, features } before it "
                          "makes them",
                          (int)x->rank - 1);
+    if (o->use_bias && o->unit_forget_bias && !is_zeros(o->bias_initializer))
+        return h->refuse(h, p,
+                         "unit_forget_bias begins the bias with 0 and 1; with bias_initializer = \"%s\" write "
+                         "unit_forget_bias = false",
+                         o->bias_initializer);
     const int64_t t = x->shape[1], d = x->shape[2];
 
     if (o->return_sequences
@@ -87,8 +104,9 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
         SLOT(.kind = PLN_PARAM, .name = "recurrent_kernel", .axes = "IO", .init = o->recurrent_initializer,
              .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 2, .shape = {u, 4 * u}))
         return PLN_FAIL;
-    if (o->use_bias && SLOT(.kind = PLN_PARAM, .name = "bias", .axes = "O", .init = o->bias_initializer,
-                            .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {4 * u}))
+    if (o->use_bias && SLOT(.kind = PLN_PARAM, .name = "bias", .axes = "O",
+                            .init = o->unit_forget_bias ? UNIT_FORGET_BIAS : o->bias_initializer, .flags = PLN_NO_DECAY,
+                            .dtype = PLN_F32, .rank = 1, .shape = {4 * u}))
         return PLN_FAIL;
     return plan_memory(h, p, mode, t, u);
 }
@@ -192,6 +210,28 @@ static int forward(const pln_host *h, const pln_call *c)
     return PLN_OK;
 }
 
+/* One sample's cells: dz from dh and dc, and dc of the step before in its place. */
+static void cell_backward(int64_t u, const float *restrict gate, const float *restrict old, const float *restrict tanh,
+                          const float *restrict dh, float *restrict dc, float *restrict dz)
+{
+    const float *i = gate, *f = gate + u, *g = gate + 2 * u, *o = gate + 3 * u;
+
+    for (int64_t k = 0; k < u; k++)
+        dz[3 * u + k] = dh[k] * tanh[k] * o[k] * (1 - o[k]);
+    for (int64_t k = 0; k < u; k++)
+        dc[k] += dh[k] * o[k] * (1 - tanh[k] * tanh[k]);
+    for (int64_t k = 0; k < u; k++)
+        dz[k] = dc[k] * g[k] * i[k] * (1 - i[k]);
+    for (int64_t k = 0; k < u; k++)
+        dz[2 * u + k] = dc[k] * i[k] * (1 - g[k] * g[k]);
+    for (int64_t k = 0; k < u; k++)
+        dz[u + k] = 0;
+    for (int64_t k = 0; old && k < u; k++)
+        dz[u + k] = dc[k] * old[k] * f[k] * (1 - f[k]);
+    for (int64_t k = 0; k < u; k++)
+        dc[k] *= f[k];
+}
+
 /* dz_t, and dc_{t-1} in dcell, from dhidden and dcell of step t+1 and from dy. */
 static int step_backward(void *ctx, int64_t begin, int64_t end, uint32_t lane)
 {
@@ -202,9 +242,8 @@ static int step_backward(void *ctx, int64_t begin, int64_t end, uint32_t lane)
     for (int64_t n = begin; n < end; n++) {
         const int64_t at = n * s->steps + s->t;
         const int last = s->t + 1 == s->steps;
-        const float *i = s->gates + at * 4 * u, *f = i + u, *g = i + 2 * u, *o = i + 3 * u, *cell = s->cells + at * u;
-        const float *dy = s->sequences ? s->dy + at * u : last ? s->dy + n * u : NULL;
-        float *dz = s->dgates + at * 4 * u, *dh = s->dhidden + n * u, *dc = s->dcell + n * u, *tanh = s->tanh + n * u;
+        const float *cell = s->cells + at * u, *dy = s->sequences ? s->dy + at * u : last ? s->dy + n * u : NULL;
+        float *dh = s->dhidden + n * u, *dc = s->dcell + n * u, *tanh = s->tanh + n * u;
 
         if (s->h->map(s->h, PLN_MAP_TANH, u, cell, tanh))
             return PLN_FAIL;
@@ -212,14 +251,7 @@ static int step_backward(void *ctx, int64_t begin, int64_t end, uint32_t lane)
             dh[k] = dc[k] = 0;
         for (int64_t k = 0; dy && k < u; k++)
             dh[k] += dy[k];
-        for (int64_t k = 0; k < u; k++) {
-            dc[k] += dh[k] * o[k] * (1 - tanh[k] * tanh[k]);
-            dz[k] = dc[k] * g[k] * i[k] * (1 - i[k]);
-            dz[u + k] = s->t > 0 ? dc[k] * cell[k - u] * f[k] * (1 - f[k]) : 0;
-            dz[2 * u + k] = dc[k] * i[k] * (1 - g[k] * g[k]);
-            dz[3 * u + k] = dh[k] * tanh[k] * o[k] * (1 - o[k]);
-            dc[k] *= f[k];
-        }
+        cell_backward(u, s->gates + at * 4 * u, s->t > 0 ? cell - u : NULL, tanh, dh, dc, s->dgates + at * 4 * u);
     }
     return PLN_OK;
 }

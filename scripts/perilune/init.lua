@@ -38,7 +38,7 @@ local function index(self, key)
       rawset(self, key, part)
       return part
    end
-   local callback = rawget(load "callbacks", key)
+   local callback = load "callbacks"[key]
    if callback then return callback end
    return text.unknown("lab", key, names())
 end

@@ -33,7 +33,7 @@ end
 function layer.new(kind, options, where)
    where = where or core.where()
    if options ~= nil and type(options) ~= "table" or getmetatable(options) ~= nil then
-      text.fail("%s: options stand in a table, nn.%s { … }, got %s", kind, kind, text.show(options))
+      text.fail("%s: options stand in a table, nn.%s { ... }, got %s", kind, kind, text.show(options))
    end
    local self = { type = kind, options = copy(options), where = where }
    self.handle = core.layer(kind, options, where)

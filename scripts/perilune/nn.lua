@@ -30,8 +30,7 @@ return setmetatable(nn, {
          local found, why = core.find("layer", name)
          if not found then
             local near = core.nearest(name, names())
-            return text.fail("nn.%s: %s", name,
-               near and ("there is no such layer (did you mean 'nn.%s'?)"):format(near) or why)
+            return text.fail("%s", near and ("nn has no layer '%s' (did you mean '%s'?)"):format(name, near) or why)
          end
          make = function(options) return layer.new(name, options) end
       end

@@ -10,19 +10,13 @@ local Part = { __name = "part" }
 Part.__index = Part
 Part.__tostring = function(self) return ("%s %s"):format(self.kind, self.type) end
 
--- Names that Keras users write for others.
-local aliases = {
-   mse = "mean_squared_error", mae = "mean_absolute_error", acc = "accuracy", bce = "binary_crossentropy",
-}
-
 local function plain(name) return (name:lower():gsub("_", "")) end
 
 --- The registered type that `name` means, or the name itself (whose error then says what there is).
 function part.resolve(kind, name)
    local wanted = plain(name)
-   local alias = aliases[wanted] and plain(aliases[wanted])
    for _, known in ipairs(core.names(kind)) do
-      if plain(known) == wanted or plain(known) == alias then return known end
+      if plain(known) == wanted then return known end
    end
    return name
 end

@@ -13,7 +13,7 @@ end
 function text.show(value)
    local kind = type(value)
    if kind == "string" then
-      return #value <= 60 and ("%q"):format(value):gsub("\\\n", "\\n") or ("%q…"):format(value:sub(1, 57))
+      return #value <= 60 and ("%q"):format(value):gsub("\\\n", "\\n") or ("%q"):format(value:sub(1, 57) .. "...")
    elseif kind == "number" then
       if value ~= value then return "not a number (NaN)" end
       if value == math.huge or value == -math.huge then return value > 0 and "infinity" or "minus infinity" end

@@ -1,5 +1,5 @@
-/* Philox against its published answers; streams that depend on nothing but their counters; and distributions, with fixed
- * keys, so that these tests give the same answer each time. */
+/* Philox against its published answers; streams that depend on nothing but their counters; and distributions, with
+ * fixed keys, so that these tests give the same answer each time. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,53 @@
+--- Writes a line an epoch into a CSV file.
+
+local core, load = ...
+local callbacks = load "callbacks"
+
+local function line(e, names, separator)
+   local cells = {}
+   for i, name in ipairs(names) do
+      local v = e[name]
+      cells[i] = type(v) ~= "number" and "" or math.type(v) == "integer" and tostring(v) or core.number(v)
+   end
+   return table.concat(cells, separator) .. "\n"
+end
+
+return callbacks.define {
+   name = "CSVLogger",
+   options = {
+      { "string" },
+      filename = { "string" },
+      separator = { "string", default = "," },
+      append = { "boolean", default = false },
+   },
+
+   on_train_begin = function(self)
+      local o = self.options
+      local path = o.filename or o[1]
+      if not path then self:fail("it needs filename = \"log.csv\"") end
+      local known = o.append and io.open(path, "r")
+      self.headed = known and known:read "l" ~= nil
+      if known then known:close() end
+      local file, why = io.open(path, o.append and "a" or "w")
+      if not file then self:fail("cannot write: %s", why) end
+      self.file = file
+   end,
+
+   on_epoch_end = function(self, e)
+      local names = { "epoch", "loss", "learning_rate" }
+      for name, value in pairs(e) do
+         if type(value) == "number" and (name:find "^val_" or e["val_" .. name]) and name ~= "loss" then
+            names[#names + 1] = name
+         end
+      end
+      table.sort(names, function(a, b) return a ~= b and (a == "epoch" or b ~= "epoch" and a < b) end)
+      if not self.headed then
+         self.file:write(table.concat(names, self.options.separator), "\n")
+         self.headed = true
+      end
+      self.file:write(line(e, names, self.options.separator))
+      self.file:flush()
+   end,
+
+   on_train_end = function(self) self.file:close() end,
+}

@@ -1,0 +1,7 @@
+local lab = require "perilune"
+local nn, optim = lab.nn, lab.optim
+local model = nn.Sequential {
+   nn.Input { 2 },
+   nn.Dense { units = 2, name = "same" },
+   nn.Dense { units = 2, name = "same" },
+}

@@ -1,0 +1,4 @@
+local lab = require "perilune"
+local nn, optim = lab.nn, lab.optim
+local t
+print(t.x)

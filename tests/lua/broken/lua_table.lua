@@ -1,0 +1,3 @@
+local lab = require "perilune"
+local nn, optim = lab.nn, lab.optim
+error { code = 7 }

@@ -1,0 +1,3 @@
+local lab = require "perilune"
+local nn, optim = lab.nn, lab.optim
+lab.schedules.cosine { learning_rate = 0.1, finale = 0 }

@@ -1,0 +1,3 @@
+local lab = require "perilune"
+local nn, optim = lab.nn, lab.optim
+nn.Conv2D { filters = 3, kernel_size = 3, padding = "sane" }

@@ -49,3 +49,30 @@ json_t *json_value(const store_value *v)
         return json_null();
     }
 }
+
+json_t *json_fields(const json_field *fields, size_t count)
+{
+    json_t *o = json_object();
+    int failed = !o;
+    for (size_t i = 0; i < count; i++)
+        failed |= json_object_set_new(o, fields[i].name, fields[i].value) != 0; /* takes the reference in any case */
+    if (failed)
+        json_decref(o);
+    return failed ? NULL : o;
+}
+
+json_t *json_push(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) == 0)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
+json_t *json_put(json_t *object, const char *name, json_t *value)
+{
+    if (json_object_set_new(object, name, value) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}

@@ -23,4 +23,20 @@ json_t *json_text(const char *s);
 json_t *json_time(double seconds);
 json_t *json_value(const store_value *v);
 
+/* An object of these fields, whose references it takes; NULL without memory.  Use:
+ *     return JSON_OBJECT({"id", json_integer(7)}, {"name", json_text(name)}); */
+typedef struct json_field {
+    const char *name;
+    json_t *value;
+} json_field;
+json_t *json_fields(const json_field *fields, size_t count);
+#define JSON_OBJECT(...)                                                                                               \
+    json_fields((const json_field[]){__VA_ARGS__}, sizeof((const json_field[]){__VA_ARGS__}) / sizeof(json_field))
+
+/* Appends to an array that may be NULL already; NULL without memory (the array is then given back). */
+json_t *json_push(json_t *array, json_t *value);
+
+/* The same for an object. */
+json_t *json_put(json_t *object, const char *name, json_t *value);
+
 #endif

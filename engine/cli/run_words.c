@@ -47,20 +47,43 @@ double run_seconds(const store_run *r, double now)
     return r->state == STORE_RUNNING ? now - r->started : NAN;
 }
 
+static json_t *known(int64_t value)
+{
+    return value ? json_integer(value) : json_null();
+}
+
 json_t *run_json(const store_run *r)
 {
-    return json_pack("{sI so so ss sI sI so so so so sI sI sI sI sI sI so so so so so so so so so so so so so}", "id",
-                     (json_int_t)r->id, "uuid", json_text(r->uuid), "experiment", json_text(r->experiment), "state",
-                     run_state_name(r), "launch", (json_int_t)r->launch, "ordinal", (json_int_t)r->ordinal, "sweep",
-                     r->sweep ? json_integer(r->sweep) : json_null(), "trial",
-                     r->sweep ? json_integer(r->trial) : json_null(), "name", json_text(r->name), "score_name",
-                     json_text(r->score_name), "epochs_planned", (json_int_t)r->epochs_planned, "epochs_done",
-                     (json_int_t)r->epochs_done, "seed", (json_int_t)r->seed, "threads", (json_int_t)r->threads,
-                     "batch_size", (json_int_t)r->batch_size, "parameters", (json_int_t)r->parameters, "score_goal",
-                     json_text(r->score_goal), "score", r->best_epoch ? json_number(r->score) : json_null(), "best_epoch",
-                     r->best_epoch ? json_integer(r->best_epoch) : json_null(), "fingerprint", json_text(r->fingerprint),
-                     "digest", json_text(r->digest), "inexact_why", json_text(r->inexact), "host", json_text(r->host),
-                     "created", json_time(r->created), "started", json_time(r->started), "finished",
-                     json_time(r->finished), "message", json_text(r->message), "source", json_text(r->source), "line",
-                     r->line ? json_integer(r->line) : json_null());
+    const json_field fields[] = {
+        {"id", json_integer(r->id)},
+        {"uuid", json_text(r->uuid)},
+        {"experiment", json_text(r->experiment)},
+        {"name", json_text(r->name)},
+        {"state", json_text(store_state_names[r->state])},
+        {"score_name", json_text(r->score_name)},
+        {"score_goal", json_text(r->score_goal)},
+        {"score", r->best_epoch ? json_number(r->score) : json_null()},
+        {"best_epoch", known(r->best_epoch)},
+        {"epochs_planned", json_integer(r->epochs_planned)},
+        {"epochs_done", json_integer(r->epochs_done)},
+        {"seed", json_integer(r->seed)},
+        {"threads", json_integer(r->threads)},
+        {"batch_size", json_integer(r->batch_size)},
+        {"parameters", json_integer(r->parameters)},
+        {"seconds", json_number(run_seconds(r, store_now()))},
+        {"created", json_time(r->created)},
+        {"started", json_time(r->started)},
+        {"finished", json_time(r->finished)},
+        {"launch", known(r->launch)},
+        {"sweep", known(r->sweep)},
+        {"trial", r->sweep ? json_integer(r->trial) : json_null()},
+        {"fingerprint", json_text(r->fingerprint)},
+        {"digest", json_text(r->digest)},
+        {"inexact_why", json_text(r->inexact)},
+        {"host", json_text(r->host)},
+        {"message", json_text(r->message)},
+        {"source", json_text(r->source)},
+        {"line", known(r->line)},
+    };
+    return json_fields(fields, sizeof fields / sizeof *fields);
 }

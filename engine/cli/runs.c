@@ -33,18 +33,17 @@ static int read_state(const arguments *a, int *state)
         return CLI_DONE;
     const char *near = text_nearest(word, store_state_names);
     return near ? command_misuse(a->command, "--state: there is no state '%s' (did you mean '%s'?)", word, near)
-                : command_misuse(a->command, "--state: there is no state '%s'; there are queued, running, done, pruned, "
-                                 "failed, interrupted, lost, cached", word);
+                : command_misuse(a->command,
+                                 "--state: there is no state '%s'; there are queued, running, done, pruned, "
+                                 "failed, interrupted, lost, cached",
+                                 word);
 }
 
 static json_t *runs_json(const store_runs *runs)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < runs->count; i++)
-        if (json_array_append_new(list, run_json(&runs->run[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+        list = json_push(list, run_json(&runs->run[i]));
     return list;
 }
 
@@ -65,9 +64,9 @@ static void add_row(table *t, const store_run *r, double now)
 static int print_table(const arguments *a, const store_runs *runs)
 {
     static const table_column columns[] = {
-        {"id", TABLE_RIGHT, 0, 0},    {"experiment", TABLE_KEEP, 8, 0}, {"name", 0, 8, 1},
-        {"state", 0, 0, 0},           {"epochs", TABLE_RIGHT, 0, 3},    {"best", TABLE_RIGHT, 0, 0},
-        {"metric", 0, 0, 4},          {"time", TABLE_RIGHT, 0, 5},      {"started", 0, 0, 6},
+        {"id", TABLE_RIGHT, 0, 0}, {"experiment", TABLE_KEEP, 8, 0}, {"name", 0, 8, 1},
+        {"state", 0, 0, 0},        {"epochs", TABLE_RIGHT, 0, 3},    {"best", TABLE_RIGHT, 0, 0},
+        {"metric", 0, 0, 4},       {"time", TABLE_RIGHT, 0, 5},      {"started", 0, 0, 6},
         {NULL, 0, 0, 0},
     };
     view_style style = style_of_output(0);
@@ -122,8 +121,9 @@ const command command_runs = {
     .name = "runs",
     .summary = "List the runs that were recorded",
     .usage = "[options]",
-    .text = "Each fit of a script is a run.  'best' is the metric that the run is judged by, at its best epoch; 'perilune\n"
-            "show ID' tells all about one.  A run whose process died without a word is 'lost'.",
+    .text =
+        "Each fit of a script is a run.  'best' is the metric that the run is judged by, at its best epoch; 'perilune\n"
+        "show ID' tells all about one.  A run whose process died without a word is 'lost'.",
     .options = options,
     .example = "perilune runs --experiment mnist-cnn --best --limit 5",
     .min_words = 0,

@@ -1,12 +1,13 @@
 /* The cache: why.
  *
- * Inflating MNIST takes a third of a second, which is most of the time that a small experiment needs to start.  What was
- * inflated is therefore kept as a file that the next process maps: no copy, no private memory, shared by all processes
- * of a sweep.
+ * Inflating MNIST takes a third of a second, which is most of the time that a small experiment needs to start.
+ * What was inflated is therefore kept as a file that the next process maps: no copy, no private memory, shared by
+ * all processes of a sweep.
  *
- * Trust: a file counts only if its head is undamaged (a SHA-256 of itself), has this version, is as long as it says,
- * and names exactly these sources by path, size, time of change (nanoseconds) and inode.  Contents are not read again at
- * each start, which would cost what the cache saves; they reach the disk before the file gets its name.
+ * Trust: a file counts only if its head is undamaged (a SHA-256 of itself), has this version, is as long as it
+ * says, and names exactly these sources by path, size, time of change (nanoseconds) and inode.  Contents are not
+ * read again at each start, which would cost what the cache saves; they reach the disk before the file gets its
+ * name.
  *
  * Several processes: the file is made as NAME.making under a lock and renamed when it is whole.  Who does not get the
  * lock keeps its block in memory.  The kernel frees the lock of a process that was killed, and the next one takes over

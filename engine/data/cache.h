@@ -26,8 +26,9 @@ typedef struct cache_key {
 /* Adds a source, by its real path and its present identity; 0 when it cannot be (the cache is then not used). */
 int cache_key_add(cache_key *key, const char *path);
 
-/* Maps the block that was made from these sources, read-only.  Returns 1, or 0 when there is no such file, or one that is
- * damaged, of another version, or older than its sources.  Checks the head and sizes, not all of the contents. */
+/* Maps the block that was made from these sources, read-only.  Returns 1, or 0 when there is no such file, or one
+ * that is damaged, of another version, or older than its sources.  Checks the head and sizes, not all of the
+ * contents. */
 int cache_find(const cache_key *key, pictures *p);
 
 /* Keeps the block (whose digest is known) and replaces its memory by a read-only mapping of the file; leaves it as it

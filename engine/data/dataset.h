@@ -58,8 +58,8 @@ typedef struct dataset {
  * the same samples have the same digest wherever they came from. */
 void parts_digest(const storage_parts *parts, char hex[HASH_HEX]);
 
-/* Makes a data set of all samples.  Owns parts->owner from here on, also when it fails (`release` has then been called).
- * Checks types, shapes and sizes, and that class numbers lie in 0 .. nclasses-1. */
+/* Makes a data set of all samples.  Owns parts->owner from here on, also when it fails (`release` has then been
+ * called). Checks types, shapes and sizes, and that class numbers lie in 0 .. nclasses-1. */
 int dataset_make(const storage_parts *parts, dataset **set, error *e);
 
 /* A view of samples begin .. end-1 (0-based, of this view); it may be empty. Fails with PLN_E_INVALID outside it. */
@@ -83,9 +83,9 @@ static inline int64_t dataset_at(const dataset *set, int64_t i)
  * has the contents' digest (parts_digest).  The contents' digest is computed once a storage at most. */
 int dataset_digest(const dataset *set, char hex[HASH_HEX], error *e);
 
-/* Writes samples which[0 .. n-1] (numbers in this view, which the caller has checked) of input `input` as float32 (or as
- * they are, if the column's type is PLN_F32 or PLN_I32) to out, one after the other.  Allocates nothing: this is the
- * first node of every training step. */
+/* Writes samples which[0 .. n-1] (numbers in this view, which the caller has checked) of input `input` as float32
+ * (or as they are, if the column's type is PLN_F32 or PLN_I32) to out, one after the other.  Allocates nothing:
+ * this is the first node of every training step. */
 void dataset_gather_input(const dataset *set, int input, const int64_t *which, int64_t n, void *out);
 void dataset_gather_target(const dataset *set, const int64_t *which, int64_t n, void *out);
 

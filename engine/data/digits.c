@@ -1,10 +1,10 @@
 /* The drawn digits: why.
  *
  * A user without a network, and every test, needs data that look like the real thing.  So digits are written by a
- * model of a hand: a way of writing (digits_strokes.c) whose points are displaced as a hand displaces them, a slant, a turn,
- * proportions, a pen of some width and pressure that now and then fails, a sheet that was not flat.  What is on the
- * paper is then normalised as MNIST was: fitted into 20x20 pixels keeping its proportions, grey at the edges, the
- * centre of mass in the middle of 28x28.
+ * model of a hand: a way of writing (digits_strokes.c) whose points are displaced as a hand displaces them, a
+ * slant, a turn, proportions, a pen of some width and pressure that now and then fails, a sheet that was not flat.
+ * What is on the paper is then normalised as MNIST was: fitted into 20x20 pixels keeping its proportions, grey at
+ * the edges, the centre of mass in the middle of 28x28.
  *
  * Digit i is a pure function of (seed, i), whatever the count, the lane and the machine: random numbers are
  * counter-based, and the arithmetic is +, -, *, / and sqrtf alone, which IEEE 754 defines to the bit.
@@ -148,8 +148,8 @@ static void vary_ends(draws *d, path *p)
     }
 }
 
-/* The direction of the line at point i, seen from the span (from, from + 1): Catmull-Rom, and at a corner, as far as the
- * hand makes it sharp, the span's own direction. */
+/* The direction of the line at point i, seen from the span (from, from + 1): Catmull-Rom, and at a corner, as far
+ * as the hand makes it sharp, the span's own direction. */
 static float tangent(const path *p, const float *at, int i, int from, float sharp)
 {
     float own = at[from + 1] - at[from];
@@ -234,8 +234,8 @@ static void fit_line(line *l, float radius)
     }
 }
 
-/* The pen's radius along the line: pressure that swells and ebbs, a nib that is wider in one direction, thin beginnings and ends,
- * and sometimes a gap. */
+/* The pen's radius along the line: pressure that swells and ebbs, a nib that is wider in one direction, thin
+ * beginnings and ends, and sometimes a gap. */
 static void press_pen(draws *d, line *l, float radius)
 {
     float swell = 0.12f * around(d), ebb = 0.12f * around(d), nib = 0.18f * around(d), taper = between(d, 0.0f, 0.5f);

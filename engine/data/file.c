@@ -1,8 +1,8 @@
 /* Source files: why a reader of our own over zlib's.
  *
- * Data sets are published gzipped and kept either way, and a browser may have inflated a ".gz" on its way here.  zlib's
- * gzread takes both; what it lacks are messages that name the file and say what to do, and a check of sizes before memory
- * is asked for.
+ * Data sets are published gzipped and kept either way, and a browser may have inflated a ".gz" on its way here.
+ * zlib's gzread takes both; what it lacks are messages that name the file and say what to do, and a check of sizes
+ * before memory is asked for.
  */
 #include "data/file.h"
 

@@ -5,8 +5,8 @@
  *   labels  magic 0x00000801, count, then count bytes
  * The third byte of the magic number is the element type (8: bytes), the fourth the number of dimensions.
  *
- * A part of a set is two files, train-images-idx3-ubyte and train-labels-idx1-ubyte (t10k-… for the test part), plain or
- * .gz.  Nothing that a header claims is believed before it was compared with the file's size.
+ * A part of a set is two files, train-images-idx3-ubyte and train-labels-idx1-ubyte (t10k-… for the test part),
+ * plain or .gz.  Nothing that a header claims is believed before it was compared with the file's size.
  */
 #include <stdio.h>
 #include <string.h>

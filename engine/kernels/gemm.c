@@ -10,6 +10,7 @@
  *            the result change their layout.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "kernels/gemm_scratch.h"
 #include "kernels/gemm_version.h"
@@ -25,8 +26,14 @@
 /* Rows of a block: enough that a panel of b is used a few times; of a big product, enough that it is used well. */
 #define ROWS_LEAST     28
 #define ROWS_LEAST_BIG 112
+#define PANELS_LEAST_BIG 4
 #define BIG_WORK       50000000
-#define LINE           16 /* floats of a cache line */
+/* Rows at multiples of this many floats displace each other from the caches; blocks of so many rows and panels are then
+ * worth a copy of their operands. */
+#define COLLIDING   1024
+#define COPY_ROWS   64
+#define COPY_PANELS 2
+#define LINE        16 /* floats of a cache line */
 /* Floats of partial sums that are cheaper to write and read again than weights are to fetch from the other core. */
 #define PARTS_MOST (1 << 19)
 
@@ -83,34 +90,57 @@ static int64_t cut_at(const cut *t, int64_t p)
     return least((at + t->multiple / 2) / t->multiple * t->multiple, t->size);
 }
 
-/* Asks for a panel of a transposed b, from column j, of which the first chunk is read next: short rows in main memory are
- * no streams that the processor would notice by itself. */
-static void fetch_columns(const job *w, int64_t j)
+/* ------------------------------------------------------------------------------------------------ blocks ---- */
+
+/* Rows so far apart that all of them fall into the same few lines of the caches. */
+static int collides(ptrdiff_t row)
 {
-    for (int64_t end = least(j + w->v->panel, w->n); j < end; j++)
-        for (int64_t t = 0; t < w->length; t += LINE)
-            __builtin_prefetch(w->b + j * w->ldb + t, 0, 2);
+    return row % COLLIDING == 0;
 }
 
-/* ------------------------------------------------------------------------------------------------ blocks ---- */
+/* `rows` rows of `length` floats, moved close together: out[i*(length + LINE)]. */
+static void copy_rows(int64_t rows, int64_t length, const float *from, ptrdiff_t row, float *to, ptrdiff_t to_row)
+{
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(to + i * to_row, from + i * row, (size_t)length * sizeof *to);
+}
+
+/* The left operand of a chunk where it lies, or a copy of it. */
+static int chunk_left(const job *w, gemm_block *g, int64_t i, int64_t begin, int64_t steps)
+{
+    g->a = w->a + i * w->a_row + begin * w->a_step;
+    g->a_row = w->a_row;
+    g->a_step = w->a_step;
+    ptrdiff_t apart = w->a_step == 1 ? w->a_row : w->a_step;
+    if (!collides(apart) || g->m < COPY_ROWS || g->n < COPY_PANELS * w->v->panel)
+        return PLN_OK;
+    int64_t rows = w->a_step == 1 ? g->m : steps, length = w->a_step == 1 ? steps : g->m, near = length + LINE;
+    float *copy = gemm_scratch(SCRATCH_PIECE_LEFT, rows * near * (int64_t)sizeof(float));
+    if (!copy)
+        return PLN_E_MEMORY;
+    copy_rows(rows, length, g->a, apart, copy, near);
+    g->a = copy;
+    g->a_row = w->a_step == 1 ? near : 1;
+    g->a_step = w->a_step == 1 ? 1 : near;
+    return PLN_OK;
+}
 
 /* Chunk number `chunk` of rows i .. i+m-1, columns j .. j+n-1; `g` says where it goes. */
 static int chunk_run(const job *w, gemm_block *g, int64_t chunk, int64_t i, int64_t j)
 {
-    int64_t begin = chunk * w->length, steps = least(w->length, w->k - begin), n = g->n;
+    int64_t begin = chunk * w->length, steps = least(w->length, w->k - begin), n = g->n, panel = w->v->panel;
     gemm_segment segment = {0, steps};
     g->segment = &segment;
     g->segments = 1;
-    g->a = w->a + i * w->a_row + begin * w->a_step;
-    g->a_row = w->a_row;
-    g->a_step = w->a_step;
-    if (!w->trans_b) {
+    int status = chunk_left(w, g, i, begin, steps);
+    if (status != PLN_OK)
+        return status;
+    if (!w->trans_b && (!collides(w->ldb) || g->m < COPY_ROWS)) {
         g->b = w->b + begin * w->ldb + j;
         g->b_row = w->ldb;
         w->v->block(g);
         return PLN_OK;
     }
-    int panel = w->v->panel;
     float *packed = gemm_scratch(SCRATCH_PIECE_PANEL, steps * panel * (int64_t)sizeof(float));
     if (!packed)
         return PLN_E_MEMORY;
@@ -122,8 +152,10 @@ static int chunk_run(const job *w, gemm_block *g, int64_t chunk, int64_t i, int6
         strip.out = g->out + done;
         strip.sum = g->sum ? g->sum + done : NULL;
         strip.bias = g->bias ? g->bias + done : NULL;
-        fetch_columns(w, j + done + panel);
-        w->v->pack(steps, strip.n, w->b + (j + done) * w->ldb + begin, w->ldb, packed);
+        if (w->trans_b)
+            w->v->pack(steps, strip.n, w->b + (j + done) * w->ldb + begin, w->ldb, packed);
+        else
+            copy_rows(steps, strip.n, w->b + begin * w->ldb + j + done, w->ldb, packed, panel);
         w->v->block(&strip);
     }
     return PLN_OK;
@@ -232,7 +264,6 @@ static int parts_run(lanes *pool, job *w, int64_t pieces)
 static void turned_block(const job *w, int64_t j, int64_t n, float *sum, ptrdiff_t sum_row)
 {
     int64_t panel = w->v->panel;
-    fetch_columns(w, j + panel);
     for (int64_t begin = 0; begin < w->k; begin += w->length) {
         gemm_segment segment = {0, least(w->length, w->k - begin)};
         for (int64_t i = 0; i < w->m; i += panel) {
@@ -257,16 +288,17 @@ static void turned_block(const job *w, int64_t j, int64_t n, float *sum, ptrdiff
 static int turned_piece(void *context, int64_t piece, int lane)
 {
     const job *w = context;
-    int64_t j = cut_at(&w->columns, piece), end = cut_at(&w->columns, piece + 1), panel = w->v->panel;
-    int64_t sum_row = ceil_div(w->m, panel) * panel;
+    int64_t j = cut_at(&w->columns, piece), n = cut_at(&w->columns, piece + 1) - j;
+    int64_t sum_row = ceil_div(w->m, w->v->panel) * w->v->panel;
     (void)lane;
     int status = column_sums(w, piece, w->columns.pieces);
-    float *sum = gemm_scratch(SCRATCH_PIECE_SUM, panel * sum_row * (int64_t)sizeof(float));
-    if (status == PLN_OK && !sum)
-        status = PLN_E_MEMORY;
-    for (; status == PLN_OK && j < end; j += panel)
-        turned_block(w, j, least(panel, end - j), sum, sum_row);
-    return status;
+    if (status != PLN_OK || n <= 0)
+        return status;
+    float *sum = gemm_scratch(SCRATCH_PIECE_SUM, n * sum_row * (int64_t)sizeof(float));
+    if (!sum)
+        return PLN_E_MEMORY;
+    turned_block(w, j, n, sum, sum_row);
+    return PLN_OK;
 }
 
 static int turned_run(lanes *pool, job *w, int64_t pieces)
@@ -308,7 +340,7 @@ static int blocks_run(lanes *pool, job *w, int64_t pieces, int64_t work)
 {
     int64_t panel = w->v->panel, rows_least = work > BIG_WORK ? ROWS_LEAST_BIG : ROWS_LEAST;
     if (w->trans_b) {
-        w->columns = cut_make(w->n, pieces, panel, panel);
+        w->columns = cut_make(w->n, pieces, work > BIG_WORK ? PANELS_LEAST_BIG * panel : panel, panel);
         w->rows = cut_make(w->m, ceil_div(pieces, w->columns.pieces), ROWS_LEAST_BIG, 1); /* each packs b again */
     } else {
         w->rows = cut_make(w->m, pieces, rows_least, 1);

@@ -64,16 +64,26 @@ void KERNEL(gemm_pack)(int64_t k, int64_t n, const float *b, ptrdiff_t b_col, fl
 void KERNEL(gemm_turn)(int64_t m, int64_t n, const float *sum, ptrdiff_t sum_row, float *c, ptrdiff_t c_row,
                        const gemm_finish *f)
 {
+    const int plain = f->alpha == 1 && f->beta == 0 && !f->bias;
     for (int64_t i = 0; i < m; i += VL)
         for (int64_t j = 0; j < n; j += VL) {
             vf r[VL];
-            load_square(r, sum + j * sum_row + i, sum_row, n - j, m - i);
-            vf_transpose(r);
+            const float *from = sum + j * sum_row + i;
             float *to = c + i * c_row + j;
+            if (plain && m - i >= VL && n - j >= VL) {
 #pragma GCC unroll 16
-            for (int l = 0; l < VL; l++)
-                if (i + l < m)
-                    finish(f, r[l], to + l * c_row, j, n - j);
+                for (int l = 0; l < VL; l++)
+                    r[l] = vf_load(from + l * sum_row);
+                vf_transpose(r);
+#pragma GCC unroll 16
+                for (int l = 0; l < VL; l++)
+                    vf_store(to + l * c_row, r[l]);
+                continue;
+            }
+            load_square(r, from, sum_row, n - j, m - i);
+            vf_transpose(r);
+            for (int l = 0; l < VL && i + l < m; l++)
+                finish(f, r[l], to + l * c_row, j, n - j);
         }
 }
 

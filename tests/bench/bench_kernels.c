@@ -120,7 +120,8 @@ static void report(lanes *const pools[2], bench *b, const char *filter)
 static int bench_gemms(lanes *const pools[2], const char *filter)
 {
     static const int64_t layers[][3] = {{32, 128, 6760}, {128, 128, 6760}, {32, 128, 784}, {128, 128, 784},
-                                        {32, 10, 128},   {128, 10, 128},   {512, 512, 512}, {1024, 1024, 1024}};
+                                        {32, 10, 128},   {128, 10, 128},   {32, 1024, 1024},
+                                        {512, 512, 512}, {1024, 1024, 1024}};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         for (int pass = 0; pass < 3; pass++) {
             int64_t batch = layers[i][0], out = layers[i][1], in = layers[i][2];

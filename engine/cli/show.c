@@ -85,7 +85,9 @@ static void print_head(const store_detail *d, const view_style *style)
 static void print_params_from(const store_detail *d, const char *source, const view_style *style)
 {
     char a[WORDS];
-    flow f = flow_begin(style, source);
+    flow f = flow_begin(style, !strcmp(source, "default")  ? "defaults"
+                               : !strcmp(source, "script") ? "set in script"
+                                                           : source);
     for (size_t i = 0; i < d->params; i++)
         if (!strcmp(d->param[i].source ? d->param[i].source : "", source))
             flow_item(&f, INK_PLAIN, "%s %s", d->param[i].name, words_value(&d->param[i].value, a));
@@ -108,7 +110,7 @@ static void print_params(const store_detail *d, const view_style *style)
     for (int defaults = 0; defaults < 2; defaults++)
         for (size_t i = 0; i < d->params; i++) {
             const char *source = d->param[i].source;
-            if (source && !strcmp(source, "default") == defaults && is_first_of_source(d, i))
+            if (source && (strcmp(source, "default") == 0) == defaults && is_first_of_source(d, i))
                 print_params_from(d, source, style);
         }
 }

@@ -73,6 +73,12 @@ INLINE vf vf_fma(vf x, vf y, vf z)
     return _mm512_fmadd_ps(x, y, z);
 }
 
+/* Lane l of the result is lane index[l] of x; every index is below VL. */
+INLINE vf vf_permute(vf x, const int32_t *index)
+{
+    return _mm512_permutexvar_ps(_mm512_loadu_si512(index), x);
+}
+
 /* Lane j of r[i] becomes lane i of r[j]: pairs, fours, then the four quarters twice. */
 INLINE void vf_transpose(vf r[VL])
 {
@@ -156,6 +162,11 @@ INLINE vf vf_mul(vf x, vf y)
 INLINE vf vf_fma(vf x, vf y, vf z)
 {
     return _mm256_fmadd_ps(x, y, z);
+}
+
+INLINE vf vf_permute(vf x, const int32_t *index)
+{
+    return _mm256_permutevar8x32_ps(x, _mm256_loadu_si256((const __m256i *)index));
 }
 
 INLINE void vf_transpose(vf r[VL])
@@ -253,6 +264,14 @@ INLINE vf vf_fma(vf x, vf y, vf z)
     for (int i = 0; i < VL; i++)
         z.x[i] = fmaf(x.x[i], y.x[i], z.x[i]);
     return z;
+}
+
+INLINE vf vf_permute(vf x, const int32_t *index)
+{
+    vf r;
+    for (int i = 0; i < VL; i++)
+        r.x[i] = x.x[index[i]];
+    return r;
 }
 
 INLINE void vf_transpose(vf r[VL])

@@ -76,7 +76,7 @@ static void what_does_not_fit_is_said_in_full(void **state)
         {REAL("units", 2.5), "Thing: option 'units' must be an integer of at least 1, not 2.5"},
         {TEXT("units", "ten"), "Thing: option 'units' must be an integer of at least 1, not \"ten\""},
         {REAL("units", 1e30), "Thing: option 'units' must be an integer of at least 1, not 1e+30"},
-        {REAL("rate", NAN), "Thing: option 'rate' must be a number from 0 to 1 (excluded), not not a number (NaN)"},
+        {REAL("rate", NAN), "Thing: option 'rate' must be a number from 0 to 1 (excluded), not NaN"},
         {REAL("rate", INFINITY), "Thing: option 'rate' must be a number from 0 to 1 (excluded), not infinity"},
         {INTEGER("rate", 1), "Thing: option 'rate' must be a number from 0 to 1 (excluded), not 1"},
         {INTEGER("flag", 1), "Thing: option 'flag' must be true or false, not 1"},

@@ -14,7 +14,7 @@
 #define WIDTH_MOST   84 /* cells; wider bars are no better to read */
 #define CLASSES_MOST 12 /* bars of one answer: the best, when there are more classes */
 
-static const cli_option options[] = {
+static const cli_option own_options[] = {
     {"model", "MODEL", "a run (7, last, best:mnist-cnn) or a .safetensors file; may be repeated"},
     {"raw", NULL, "do not look for a digit: resize the picture as it is"},
     {"brief", NULL, "one line a picture"},
@@ -314,7 +314,7 @@ const command command_predict = {
         "scaled and centred as MNIST's are; light on dark or dark on light, of any size.  Without --model, the newest\n"
         "finished run is asked.  Where there is a database, answers are recorded in its table predictions.  '-' reads\n"
         "the picture from standard input.",
-    .options = options,
+    .options = own_options,
     .example = "perilune predict seven.png\nperilune predict *.png --model best:mnist-cnn --model 4 --brief",
     .min_words = 1,
     .max_words = -1,

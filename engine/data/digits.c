@@ -9,7 +9,7 @@
  * Digit i is a pure function of (seed, i), whatever the count, the lane and the machine: random numbers are
  * counter-based, and the arithmetic is +, -, *, / and sqrtf alone, which IEEE 754 defines to the bit.
  *
- * Units: the pen's points are in digit heights (0 .. 1, y downwards) until `fit`, in pixels of the box from there on.
+ * Units: the pen's points are in digit heights (0 .. 1, y downwards) until fit_line, in pixels of the box from there on.
  */
 #include <math.h>
 #include <string.h>

@@ -15,9 +15,10 @@ typedef struct conv_first {
     const float *x; /* pixel of the first tap of the first point */
     int64_t x_row, width; /* floats from row to row, and how many of a row from x on may be read */
     float *y;
-    int64_t rows, columns, filters;
+    int64_t rows, columns, filters; /* rows >= kernel */
     int64_t kernel; /* 3 or 5: height and width */
     const float *table;
+    int bias;       /* add the table's */
 } conv_first;
 
 /* Floats of the table for `filters` filters of size `kernel`; 0: this version does not do them. */

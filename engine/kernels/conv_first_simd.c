@@ -43,21 +43,198 @@ void KERNEL(conv_first_table)(int64_t filters, int64_t kernel, const float *w, c
         }
 }
 
-/* One input row: output row i-u for every tap row u from `from` to `to`, in `count` vectors side by side. */
-INLINE void input_row(const int kernel, const int count, const int from, const int to, const float *x, ptrdiff_t step,
-                      const int64_t *left, const vf *w, const int32_t *index, vf acc[5][4])
+/* `count` vectors of the output side by side (one pattern), from the first row to the last. */
+typedef struct strip {
+    const float *x;
+    ptrdiff_t x_step, x_row; /* floats from vector to vector and from row to row */
+    vmask readable[3], written[3];
+    const float *w, *bias;
+    const int32_t *index;
+    float *y;
+    ptrdiff_t y_step, y_row;
+    int64_t rows;
+} strip;
+
+/* What stays in registers from row to row, as far as there are any. */
+typedef struct held {
+    vf w[25], bias;
+    vi index[5];
+    vmask readable[3], written[3];
+    int with_bias;
+    ptrdiff_t x_step, y_step;
+} held;
+
+/* An input row takes part in output row (its number - u) as tap row u, from <= u <= to: acc[u] is that row's sum. */
+INLINE void input_row(const int kernel, const int count, const int from, const int to, const held *h, const float *x,
+                      vf acc[5][3])
 {
-    vf pixels[4];
-#pragma GCC unroll 4
-    for (int s = 0; s < count; s++)
-        pixels[s] = vf_load_mask(vmask_first(left[s]), x + s * step);
+    vf pixels[3];
+#pragma GCC unroll 5
+    for (int u = kernel - 1; u > 0; u--)
+#pragma GCC unroll 3
+        for (int s = 0; s < count; s++)
+            acc[u][s] = acc[u - 1][s];
+#pragma GCC unroll 3
+    for (int s = 0; s < count; s++) {
+        pixels[s] = vf_load_mask(h->readable[s], x + s * h->x_step);
+        acc[0][s] = vf_zero();
+    }
 #pragma GCC unroll 5
     for (int v = 0; v < kernel; v++)
-#pragma GCC unroll 4
+#pragma GCC unroll 3
         for (int s = 0; s < count; s++) {
-            vf a = vf_permute(pixels[s], index + v * VL);
+            vf a = vf_permute(pixels[s], h->index[v]);
 #pragma GCC unroll 5
             for (int u = from; u <= to; u++)
-                acc[u][s] = vf_fma(a, w[u * kernel + v], u == 0 && v == 0 ? vf_zero() : acc[u][s]);
+                acc[u][s] = vf_fma(a, h->w[u * kernel + v], acc[u][s]);
         }
+}
+
+INLINE void store_row(const int kernel, const int count, const held *h, float *y, vf acc[5][3])
+{
+#pragma GCC unroll 3
+    for (int s = 0; s < count; s++) {
+        vf sum = acc[kernel - 1][s];
+        if (h->with_bias)
+            sum = vf_add(sum, h->bias);
+        vf_store_mask(h->written[s], y + s * h->y_step, sum);
+    }
+}
+
+/* rows >= kernel. */
+INLINE void strip_run(const int kernel, const int count, const strip *t)
+{
+    held h;
+    vf acc[5][3];
+    const float *x = t->x;
+    float *y = t->y;
+    const int64_t rows = t->rows;
+    const ptrdiff_t x_row = t->x_row, y_row = t->y_row;
+#pragma GCC unroll 25
+    for (int i = 0; i < kernel * kernel; i++)
+        h.w[i] = vf_load(t->w + i * VL);
+#pragma GCC unroll 5
+    for (int v = 0; v < kernel; v++)
+        h.index[v] = vi_load(t->index + v * VL);
+#pragma GCC unroll 3
+    for (int s = 0; s < count; s++) {
+        h.readable[s] = t->readable[s];
+        h.written[s] = t->written[s];
+    }
+    h.with_bias = t->bias != NULL;
+    h.bias = h.with_bias ? vf_load(t->bias) : vf_zero();
+    h.x_step = t->x_step;
+    h.y_step = t->y_step;
+#pragma GCC unroll 5
+    for (int i = 0; i < kernel - 1; i++, x += x_row)
+        input_row(kernel, count, 0, i, &h, x, acc);
+    for (int64_t i = kernel - 1; i < rows; i++, x += x_row, y += y_row) {
+        input_row(kernel, count, 0, kernel - 1, &h, x, acc);
+        store_row(kernel, count, &h, y, acc);
+    }
+#pragma GCC unroll 5
+    for (int i = 1; i < kernel; i++, x += x_row, y += y_row) {
+        input_row(kernel, count, i, kernel - 1, &h, x, acc);
+        store_row(kernel, count, &h, y, acc);
+    }
+}
+
+static void strip_3_1(const strip *t)
+{
+    strip_run(3, 1, t);
+}
+
+static void strip_3_2(const strip *t)
+{
+    strip_run(3, 2, t);
+}
+
+static void strip_3_3(const strip *t)
+{
+    strip_run(3, 3, t);
+}
+
+static void strip_5_1(const strip *t)
+{
+    strip_run(5, 1, t);
+}
+
+static void strip_5_2(const strip *t)
+{
+    strip_run(5, 2, t);
+}
+
+static void strip_5_3(const strip *t)
+{
+    strip_run(5, 3, t);
+}
+
+void KERNEL(conv_first_run)(const conv_first *c)
+{
+    static void (*const run[2][3])(const strip *) = {{strip_3_1, strip_3_2, strip_3_3}, {strip_5_1, strip_5_2, strip_5_3}};
+    int64_t row = c->columns * c->filters, vectors = (row + VL - 1) / VL, patterns = patterns_of(c->filters);
+    int64_t points = patterns * VL / c->filters; /* from one vector of a pattern to the next */
+    for (int64_t p = 0; p < patterns && p < vectors; p++) {
+        const float *table = c->table + p * PATTERN_VECTORS(c->kernel) * VL;
+        int64_t left = (vectors - p + patterns - 1) / patterns, x = p * VL / c->filters, y = p * VL;
+        while (left > 0) {
+            int64_t count = left == 4 ? 2 : left < 3 ? left : 3;
+            strip t = {.x = c->x + x, .x_step = points, .x_row = c->x_row, .w = table,
+                       .bias = table + c->kernel * c->kernel * VL, .y = c->y + y, .y_step = patterns * VL, .y_row = row,
+                       .rows = c->rows};
+            t.index = (const int32_t *)(t.bias + VL);
+            t.bias = c->bias ? t.bias : NULL;
+            for (int64_t s = 0; s < count; s++) {
+                t.readable[s] = vmask_first(c->width - x - s * points);
+                t.written[s] = vmask_first(row - y - s * patterns * VL);
+            }
+            run[c->kernel == 5][count - 1](&t);
+            left -= count;
+            x += count * points;
+            y += count * patterns * VL;
+        }
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------- gradient ---- */
+
+/* Filters from `f` on, a vector of them: one accumulator for each tap, and one for the bias. */
+INLINE void gradient(const int kernel, const conv_first_gradient *c, int64_t f)
+{
+    const vmask mask = vmask_first(c->filters - f);
+    vf acc[25], bias = vf_zero();
+#pragma GCC unroll 25
+    for (int t = 0; t < kernel * kernel; t++)
+        acc[t] = vf_zero();
+    const float *y = c->y + f;
+    for (int64_t n = 0; n < c->images; n++)
+        for (int64_t i = 0; i < c->rows; i++) {
+            const float *x = c->x + n * c->x_image + i * c->x_row;
+            for (int64_t j = 0; j < c->columns; j++, x += c->x_step, y += c->filters) {
+                vf d = vf_load_mask(mask, y);
+                bias = vf_add(bias, d);
+#pragma GCC unroll 5
+                for (int u = 0; u < kernel; u++)
+#pragma GCC unroll 5
+                    for (int v = 0; v < kernel; v++)
+                        acc[u * kernel + v] = vf_fma(vf_set(x[u * c->tap_row + v]), d, acc[u * kernel + v]);
+            }
+        }
+#pragma GCC unroll 25
+    for (int t = 0; t < kernel * kernel; t++)
+        vf_store_mask(mask, c->w + t * c->filters + f, acc[t]);
+    if (c->bias)
+        vf_store_mask(mask, c->bias + f, bias);
+}
+
+int KERNEL(conv_first_gradient_run)(const conv_first_gradient *c)
+{
+    if (c->kernel != 3 && (c->kernel != 5 || KERNEL_ISA != 2))
+        return 0; /* 25 accumulators need 32 registers */
+    for (int64_t f = 0; f < c->filters; f += VL)
+        if (c->kernel == 3)
+            gradient(3, c, f);
+        else
+            gradient(5, c, f);
+    return 1;
 }

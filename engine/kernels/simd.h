@@ -18,6 +18,7 @@
 
 #define VL 16
 typedef __m512 vf;
+typedef __m512i vi; /* VL indices */
 typedef __mmask16 vmask;
 
 /* The first n lanes; none for n <= 0, all for n >= VL. */
@@ -74,9 +75,14 @@ INLINE vf vf_fma(vf x, vf y, vf z)
 }
 
 /* Lane l of the result is lane index[l] of x; every index is below VL. */
-INLINE vf vf_permute(vf x, const int32_t *index)
+INLINE vf vf_permute(vf x, vi index)
 {
-    return _mm512_permutexvar_ps(_mm512_loadu_si512(index), x);
+    return _mm512_permutexvar_ps(index, x);
+}
+
+INLINE vi vi_load(const int32_t *p)
+{
+    return _mm512_loadu_si512(p);
 }
 
 /* Lane j of r[i] becomes lane i of r[j]: pairs, fours, then the four quarters twice. */
@@ -111,6 +117,7 @@ INLINE void vf_transpose(vf r[VL])
 
 #define VL 8
 typedef __m256 vf;
+typedef __m256i vi;
 typedef __m256i vmask;
 
 INLINE vmask vmask_first(int64_t n)
@@ -164,9 +171,14 @@ INLINE vf vf_fma(vf x, vf y, vf z)
     return _mm256_fmadd_ps(x, y, z);
 }
 
-INLINE vf vf_permute(vf x, const int32_t *index)
+INLINE vf vf_permute(vf x, vi index)
 {
-    return _mm256_permutevar8x32_ps(x, _mm256_loadu_si256((const __m256i *)index));
+    return _mm256_permutevar8x32_ps(x, index);
+}
+
+INLINE vi vi_load(const int32_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
 }
 
 INLINE void vf_transpose(vf r[VL])
@@ -200,6 +212,9 @@ INLINE void vf_transpose(vf r[VL])
 typedef struct vf {
     float x[VL];
 } vf;
+typedef struct vi {
+    int32_t x[VL];
+} vi;
 typedef int vmask; /* how many of the first lanes */
 
 INLINE vmask vmask_first(int64_t n)
@@ -266,11 +281,18 @@ INLINE vf vf_fma(vf x, vf y, vf z)
     return z;
 }
 
-INLINE vf vf_permute(vf x, const int32_t *index)
+INLINE vf vf_permute(vf x, vi index)
 {
     vf r;
     for (int i = 0; i < VL; i++)
-        r.x[i] = x.x[index[i]];
+        r.x[i] = x.x[index.x[i]];
+    return r;
+}
+
+INLINE vi vi_load(const int32_t *p)
+{
+    vi r;
+    memcpy(r.x, p, sizeof r.x);
     return r;
 }
 

@@ -14,8 +14,6 @@
 
 #include "store/internal.h"
 
-enum { READER_WAIT = 2000, WRITER_WAIT = 50, CREATE_WAIT = 1000 }; /* milliseconds */
-
 /* File systems across which WAL's shared memory does not work: statfs(2), linux/magic.h. */
 int file_system_is_network(long type)
 {
@@ -38,7 +36,7 @@ static void find_network(store *s)
 }
 
 /* Runs SQL whose first column of the first row is a number. */
-static int ask_number(sqlite3 *db, const char *sql, int64_t *value)
+int connection_ask(sqlite3 *db, const char *sql, int64_t *value)
 {
     sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
@@ -75,15 +73,15 @@ static int set_foreign(const store *s, int64_t application, error *e)
 }
 
 /* Whose is it, and how old?  *version 0: a file without anything, to be made ours. */
-static int identify(store *s, int64_t *version, error *e)
+int connection_identify(store *s, int64_t *version, error *e)
 {
     int64_t application = 0, tables = 0;
     *version = 0;
-    int rc = ask_number(s->db, "pragma application_id", &application);
+    int rc = connection_ask(s->db, "pragma application_id", &application);
     if (rc == SQLITE_OK)
-        rc = ask_number(s->db, "pragma user_version", version);
+        rc = connection_ask(s->db, "pragma user_version", version);
     if (rc == SQLITE_OK && application != SCHEMA_APPLICATION_ID)
-        rc = ask_number(s->db, "select count(*) from sqlite_schema", &tables);
+        rc = connection_ask(s->db, "select count(*) from sqlite_schema", &tables);
     if (rc != SQLITE_OK)
         return failure_set(s, rc, "read", e);
     if (application != SCHEMA_APPLICATION_ID) {
@@ -94,7 +92,7 @@ static int identify(store *s, int64_t *version, error *e)
     return PLN_E_OK;
 }
 
-static int open_file(store *s, const char *name, int flags, int wait_ms, error *e)
+int connection_open(store *s, const char *name, int flags, int wait_ms, error *e)
 {
     int rc = sqlite3_open_v2(name, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (!s->db)
@@ -113,7 +111,7 @@ static int open_file(store *s, const char *name, int flags, int wait_ms, error *
     return PLN_E_OK;
 }
 
-static void close_file(store *s)
+void connection_close(store *s)
 {
     (void)sqlite3_close(s->db);
     s->db = NULL;
@@ -154,8 +152,8 @@ void store_disconnect(store *s)
         *own[i] = NULL;
     }
     if (s->db)
-        close_file(s);
+        connection_close(s);
     s->connected = 0;
     s->transient = 0;
-    s->wal_pages = 0;
+    s->wal_pages = s->wal_kept = 0;
 }

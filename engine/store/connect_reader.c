@@ -8,6 +8,8 @@
 
 #include "store/internal.h"
 
+enum { READER_WAIT = 2000 }; /* milliseconds */
+
 /* In a folder that may not be written SQLite cannot make the shared memory of a WAL file.  When there is no log either,
  * nobody is writing, and the file may be read as one that never changes. */
 static int open_immutable(store *s, int64_t *version, error *e)
@@ -37,9 +39,9 @@ static int open_immutable(store *s, int64_t *version, error *e)
     text_add(&name, "?immutable=1");
     if (name.failed)
         goto memory;
-    status = open_file(s, name.bytes, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, READER_WAIT, e);
+    status = connection_open(s, name.bytes, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, READER_WAIT, e);
     if (status == PLN_E_OK)
-        status = identify(s, version, e);
+        status = connection_identify(s, version, e);
     goto done;
 memory:
     status = error_memory(e);
@@ -69,7 +71,7 @@ static int copy_older(store *s, int64_t version, error *e)
         (void)sqlite3_close(copy);
         return status;
     }
-    close_file(s);
+    connection_close(s);
     s->db = copy;
     s->transient = 1;
     store_add_notice(s,
@@ -79,7 +81,7 @@ static int copy_older(store *s, int64_t version, error *e)
     return PLN_E_OK;
 }
 
-static int connect_reader(store *s, error *e)
+int connect_reader(store *s, error *e)
 {
     struct stat of;
     int64_t version = 0;
@@ -96,11 +98,11 @@ static int connect_reader(store *s, error *e)
         return error_set(e, PLN_E_FORMAT, "%s is a folder, no database. Name a file with --db FILE", s->path);
     if (access(s->path, R_OK) != 0)
         return error_system(e, errno, "cannot read the database %s", s->path);
-    int status = open_file(s, s->path, SQLITE_OPEN_READONLY, READER_WAIT, &first);
+    int status = connection_open(s, s->path, SQLITE_OPEN_READONLY, READER_WAIT, &first);
     if (status == PLN_E_OK)
-        status = identify(s, &version, &first);
+        status = connection_identify(s, &version, &first);
     if (status == PLN_E_IO) {
-        close_file(s);
+        connection_close(s);
         if ((status = open_immutable(s, &version, e)) != PLN_E_OK)
             goto fail;
     } else if (status != PLN_E_OK) {
@@ -129,6 +131,6 @@ static int connect_reader(store *s, error *e)
     }
     return PLN_E_OK;
 fail:
-    close_file(s);
+    connection_close(s);
     return status;
 }

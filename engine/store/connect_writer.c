@@ -8,6 +8,8 @@
 
 #include "store/internal.h"
 
+enum { WRITER_WAIT = 50, CREATE_WAIT = 1000 }; /* milliseconds */
+
 static int open_lock(store *s, error *e)
 {
     if (s->lock_fd >= 0)
@@ -33,10 +35,10 @@ static int open_lock(store *s, error *e)
 static int has_records(sqlite3 *db)
 {
     int64_t any = 1;
-    int rc = ask_number(db,
-                        "select exists(select 1 from experiments) or exists(select 1 from launches)"
-                        " or exists(select 1 from runs)",
-                        &any);
+    int rc = connection_ask(db,
+                            "select exists(select 1 from experiments) or exists(select 1 from launches)"
+                            " or exists(select 1 from runs)",
+                            &any);
     return rc != SQLITE_OK || any;
 }
 
@@ -162,7 +164,7 @@ static int is_wal(store *s)
     return wal;
 }
 
-static int connect_writer(store *s, error *e)
+int connect_writer(store *s, error *e)
 {
     struct stat of;
     int64_t version = -1;
@@ -170,9 +172,9 @@ static int connect_writer(store *s, error *e)
     if (there && S_ISDIR(of.st_mode))
         return error_set(e, PLN_E_FORMAT, "%s is a folder, no database. Name a file with --db FILE", s->path);
     if (there && of.st_size > 0) {
-        status = open_file(s, s->path, SQLITE_OPEN_READWRITE, WRITER_WAIT, e);
+        status = connection_open(s, s->path, SQLITE_OPEN_READWRITE, WRITER_WAIT, e);
         if (status == PLN_E_OK)
-            status = identify(s, &version, e);
+            status = connection_identify(s, &version, e);
         if (status != PLN_E_OK)
             goto fail;
         if (version > schema_version) {
@@ -195,9 +197,9 @@ static int connect_writer(store *s, error *e)
         }
         locked = 1;
         if (!s->db)
-            status = open_file(s, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, WRITER_WAIT, e);
+            status = connection_open(s, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, WRITER_WAIT, e);
         if (status == PLN_E_OK)
-            status = identify(s, &version, e);
+            status = connection_identify(s, &version, e);
         if (status == PLN_E_OK && version > schema_version)
             status = refuse_newer(s, version, e);
         if (status == PLN_E_OK)
@@ -210,7 +212,7 @@ static int connect_writer(store *s, error *e)
     (void)sqlite3_wal_hook(s->db, remember_log, s);
 fail:
     if (status != PLN_E_OK)
-        close_file(s);
+        connection_close(s);
     if (locked)
         lock_release(s->lock_fd, 0);
     return status;

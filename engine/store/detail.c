@@ -55,11 +55,11 @@ static void read_epoch(store *s, result *m, sqlite3_stmt *line, void *item)
     (void)m;
     epoch->epoch = sqlite3_column_int64(line, 0);
     for (int i = 0; i < EPOCH_COLUMNS; ++i) {
-        epoch->value[i] = real_column(line, i + 1);
+        epoch->value[i] = read_real(line, i + 1);
         if (!isnan(epoch->value[i]) || named_in(nonfinite, store_epoch_names[i]))
             epoch->present |= 1u << i;
     }
-    epoch->ended = time_column(line, EPOCH_COLUMNS + 1);
+    epoch->ended = read_time(line, EPOCH_COLUMNS + 1);
     epoch->score = NAN;
 }
 
@@ -68,9 +68,9 @@ static void read_evaluation(store *s, result *m, sqlite3_stmt *line, void *item)
     (void)s;
     *(store_evaluation *)item = (store_evaluation){.dataset = result_column(m, line, 0),
                                                    .name = result_column(m, line, 1),
-                                                   .value = real_column(line, 2),
+                                                   .value = read_real(line, 2),
                                                    .digest = result_column(m, line, 3),
-                                                   .at = time_column(line, 4)};
+                                                   .at = read_time(line, 4)};
 }
 
 /* path, kind, sha256, bytes, at, epoch */
@@ -89,7 +89,7 @@ static void read_file(store *s, result *m, sqlite3_stmt *line, void *item)
                                                .kind = result_column(m, line, 1),
                                                .sha256 = result_column(m, line, 2),
                                                .bytes = sqlite3_column_int64(line, 3),
-                                               .at = time_column(line, 4),
+                                               .at = read_time(line, 4),
                                                .epoch = sqlite3_column_int64(line, 5)};
 }
 
@@ -119,7 +119,7 @@ static void read_event(store *s, result *m, sqlite3_stmt *line, void *item)
 {
     (void)s;
     *(store_event *)item = (store_event){.id = sqlite3_column_int64(line, 0),
-                                         .at = time_column(line, 1),
+                                         .at = read_time(line, 1),
                                          .kind = result_column(m, line, 2),
                                          .text = result_column(m, line, 3)};
 }
@@ -200,8 +200,8 @@ static int read_launch(store *s, result *m, int64_t id, store_launch *launch, er
         launch->host = result_column(m, line, 6);
         launch->pid = sqlite3_column_int64(line, 7);
         launch->resumes = sqlite3_column_int64(line, 8);
-        launch->started = time_column(line, 9);
-        launch->ended = time_column(line, 10);
+        launch->started = read_time(line, 9);
+        launch->ended = read_time(line, 10);
         launch->exit_status = sqlite3_column_type(line, 11) == SQLITE_NULL ? -1 : sqlite3_column_int64(line, 11);
         launch->message = result_column(m, line, 12);
         launch->environment = result_column(m, line, 13);
@@ -340,7 +340,7 @@ int store_read_metric(store *s, int64_t run, const char *name, store_metric **po
         if (!point)
             break;
         point->step = sqlite3_column_int64(line, 0);
-        point->value = real_column(line, 1);
+        point->value = read_real(line, 1);
     }
     if (memory.failed)
         status = error_memory(e);

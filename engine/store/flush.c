@@ -79,6 +79,19 @@ int store_begin_write(store *s, int64_t deadline, error *e)
     return status;
 }
 
+/* Moves a long log into the file.  A reader that stays keeps the log from starting again; then it is not done for each
+ * commit, but whenever the log has grown as much again. */
+static void checkpoint(store *s)
+{
+    if (s->wal_pages < s->wal_kept)
+        s->wal_kept = 0;
+    if (s->wal_pages - s->wal_kept < STORE_WAL_PAGES)
+        return;
+    (void)sqlite3_busy_timeout(s->db, 0);
+    (void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    s->wal_kept = s->wal_pages;
+}
+
 int store_end_write(store *s, int ok, error *e)
 {
     int status = PLN_E_OK;
@@ -89,10 +102,8 @@ int store_end_write(store *s, int ok, error *e)
     }
     if (!sqlite3_get_autocommit(s->db))
         (void)step_once(s, &s->rollback_statement, "rollback");
-    if (ok && status == PLN_E_OK && s->wal_pages >= STORE_WAL_PAGES) {
-        (void)sqlite3_busy_timeout(s->db, 0);
-        (void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    }
+    if (ok && status == PLN_E_OK)
+        checkpoint(s);
     lock_release(s->lock_fd, 0);
     return status;
 }
@@ -214,7 +225,7 @@ int store_flush(store *s, int wait_ms, error *e)
     while ((status = store_connect(s, &why)) == PLN_E_BUSY && clock_milliseconds() < deadline)
         usleep(5000);
     if (status == PLN_E_OK && !connected)
-        status = take_over(s, &why);
+        status = store_take_over(s, &why);
     if (status == PLN_E_OK)
         status = store_begin_write(s, deadline, &why);
     if (status != PLN_E_OK)

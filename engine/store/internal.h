@@ -73,6 +73,7 @@ struct store {
     int newer;      /* reading a newer file */
     int transient;  /* db is a copy in memory, brought up to date */
     int wal_pages;  /* length of the log after the last commit */
+    int wal_kept;   /* its length after the last checkpoint: readers may keep it from starting again */
     int lock_fd;    /* -1: none */
     int stop_known; /* stop flags fit data_version */
     int64_t data_version;
@@ -83,8 +84,7 @@ struct store {
     size_t pending, pending_bytes;
     recording *recordings;
     char launch[STORE_UUID]; /* "" before store_launch_begin */
-    int launches;            /* fits begun in this launch: the next ordinal */
-    char *script_hash;
+    int fits;                /* begun in this launch */
     char *host;
     char boot[64];
     text notices;
@@ -97,12 +97,9 @@ void recording_drop(recording *r);
 
 void store_add_notice(store *s, const char *format, ...) ERROR_FORMAT(2, 3);
 
-/* By the number that statfs gives. */
-int file_system_is_network(long type);
-
-/* Opens, identifies, creates, migrates.  PLN_E_BUSY: later. */
-int store_connect(store *s, error *e);
-void store_disconnect(store *s);
+/* What a writer does first: merges what earlier processes spilled and marks lost runs.  A file that is locked is no
+ * failure: others will do it. */
+int store_take_over(store *s, error *e);
 
 /* Is the database there to read from? */
 int store_readable(store *s, error *e);
@@ -118,6 +115,24 @@ int store_mark_lost(store *s, error *e);
 /* The same as store_run_alive, from what a row says. */
 int store_alive(store *s, int64_t id, const char *host, const char *boot);
 
+/* -------------------------------------------------------------------- connect.c, connect_reader.c, connect_writer.c */
+
+/* Opens, identifies, creates, migrates.  PLN_E_BUSY: later. */
+int store_connect(store *s, error *e);
+void store_disconnect(store *s);
+int connect_reader(store *s, error *e);
+int connect_writer(store *s, error *e);
+
+/* By the number that statfs gives. */
+int file_system_is_network(long type);
+
+int connection_open(store *s, const char *name, int flags, int wait_ms, error *e);
+void connection_close(store *s);
+/* Whose is it, and how old?  *version 0: a file without anything, to be made ours.  PLN_E_FORMAT: not ours. */
+int connection_identify(store *s, int64_t *version, error *e);
+/* Runs SQL whose first column of the first row is a number.  Returns SQLite's code. */
+int connection_ask(sqlite3 *db, const char *sql, int64_t *value);
+
 /* ----------------------------------------------------------------------------------------------- failure.c */
 
 /* Fills e with a sentence for SQLite's code `rc` (and the connection's state); `doing` is "open", "read", "write". */
@@ -127,6 +142,8 @@ int failure_set(const store *s, int rc, const char *doing, error *e);
 
 /* Writes what waits to a file of the spill folder and empties the queue; *file is malloc'd. */
 int spill_write(store *s, char **file, error *e);
+/* How many files wait to be merged. */
+int spill_count(const store *s);
 /* Merges what is there; what cannot be read is set aside with a notice.  Called with a connection. */
 int spill_merge(store *s, error *e);
 
@@ -156,8 +173,21 @@ void *result_append(result *r, result_list *list);
 /* Moves the items into the result and frees the list. */
 void *result_items(result *r, result_list *list, size_t *count);
 
+/* ------------------------------------------------------------------------------------------------ list.c */
+
 /* Prepares SQL and binds ?1 to a number. */
 int read_prepare(const store *s, const char *sql, int64_t first, sqlite3_stmt **statement, error *e);
+double read_real(sqlite3_stmt *line, int column); /* NaN for NULL */
+double read_time(sqlite3_stmt *line, int column); /* 0 for NULL */
+
+/* "select RUN_COLUMNS RUN_TABLES where …" gives the rows that read_run understands. */
+#define RUN_COLUMNS                                                                                                    \
+    "r.id, r.uuid, x.name, r.name, r.launch, r.ordinal, r.sweep, r.trial, r.state, r.score_name, r.score_goal,"        \
+    " r.score, r.best_epoch, r.epochs_planned, r.epochs_done, r.seed, r.threads, r.batch_size, r.parameters, r.model," \
+    " r.fingerprint, r.digest, r.exact, r.inexact_why, r.host, r.boot, r.pid, r.created, r.started, r.finished,"       \
+    " r.message, r.source, r.line"
+#define RUN_TABLES " from runs r join experiments x on x.id = r.experiment "
+void read_run(store *s, result *m, sqlite3_stmt *line, store_run *run);
 
 /* ------------------------------------------------------------------------------------------------ failure.c */
 

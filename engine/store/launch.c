@@ -92,7 +92,7 @@ int store_launch_begin(store *s, const store_launch *launch, error *e)
     if (status != PLN_E_OK)
         goto fail;
     memcpy(s->launch, uuid, sizeof uuid);
-    s->launches = 0;
+    s->fits = 0;
     for (size_t i = 0; i < launch->module_count && status == PLN_E_OK; ++i)
         status = store_launch_module(s, &launch->modules[i], e);
 fail:

@@ -14,26 +14,19 @@ int read_prepare(const store *s, const char *sql, int64_t first, sqlite3_stmt **
     return rc == SQLITE_OK ? PLN_E_OK : failure_set(s, rc, "read", e);
 }
 
-static double real_column(sqlite3_stmt *statement, int column)
+double read_real(sqlite3_stmt *statement, int column)
 {
     return sqlite3_column_type(statement, column) == SQLITE_NULL ? NAN : sqlite3_column_double(statement, column);
 }
 
-static double time_column(sqlite3_stmt *statement, int column)
+double read_time(sqlite3_stmt *statement, int column)
 {
     return time_parse((const char *)sqlite3_column_text(statement, column));
 }
 
 /* -------------------------------------------------------------------------------------------------- runs */
 
-#define RUN_COLUMNS                                                                                                    \
-    "r.id, r.uuid, x.name, r.name, r.launch, r.ordinal, r.sweep, r.trial, r.state, r.score_name, r.score_goal,"        \
-    " r.score, r.best_epoch, r.epochs_planned, r.epochs_done, r.seed, r.threads, r.batch_size, r.parameters, r.model," \
-    " r.fingerprint, r.digest, r.exact, r.inexact_why, r.host, r.boot, r.pid, r.created, r.started, r.finished,"       \
-    " r.message, r.source, r.line"
-#define RUN_TABLES " from runs r join experiments x on x.id = r.experiment "
-
-static void read_run(store *s, result *m, sqlite3_stmt *line, store_run *run)
+void read_run(store *s, result *m, sqlite3_stmt *line, store_run *run)
 {
     int64_t *numbers[] = {&run->sweep,       &run->trial, &run->best_epoch, &run->epochs_planned,
                           &run->epochs_done, &run->seed,  &run->threads,    &run->batch_size,
@@ -52,12 +45,12 @@ static void read_run(store *s, result *m, sqlite3_stmt *line, store_run *run)
     for (int i = 0; state && i < STORE_STATES; ++i)
         if (strcmp(state, store_state_names[i]) == 0)
             run->state = i;
-    run->score = real_column(line, 11);
+    run->score = read_real(line, 11);
     if (!sqlite3_column_int(line, 22) && !run->inexact)
         run->inexact = "not said";
-    run->created = time_column(line, 27);
-    run->started = time_column(line, 28);
-    run->finished = time_column(line, 29);
+    run->created = read_time(line, 27);
+    run->started = read_time(line, 28);
+    run->finished = read_time(line, 29);
     run->alive = STORE_GONE;
     if (run->state == STORE_RUNNING || run->state == STORE_QUEUED) {
         run->alive = store_alive(s, run->id, run->host, (const char *)sqlite3_column_text(line, 25));

@@ -28,17 +28,6 @@ int store_epoch_set(store_epoch *epoch, const char *name, double value)
     return 0;
 }
 
-static cell cell_at(double at, char out[TIME_TEXT])
-{
-    return cell_text(time_format(at > 0 ? at : store_now(), out));
-}
-
-/* A name that must be there. */
-static int need(const char *value, const char *what, error *e)
-{
-    return value && *value ? PLN_E_OK : error_set(e, PLN_E_INVALID, "%s has no name and cannot be recorded", what);
-}
-
 /* ---------------------------------------------------------------------------------------- begin and end */
 
 static recording *new_recording(store *s)
@@ -56,7 +45,7 @@ static int push_run(recording *r, const store_run *run, const char *experiment, 
 {
     store *s = r->owner;
     char created[TIME_TEXT], started[TIME_TEXT];
-    int64_t ordinal = run->ordinal > 0 ? run->ordinal : s->launches + 1;
+    int64_t ordinal = run->ordinal > 0 ? run->ordinal : s->fits + 1;
     cell cells[] = {
         cell_text(r->uuid),
         cell_text(experiment),
@@ -107,7 +96,7 @@ int recording_begin(store *s, const store_run *run, recording **out, error *e)
         recording_close(r);
         return status;
     }
-    s->launches++;
+    s->fits++;
     *out = r;
     return PLN_E_OK;
 }
@@ -229,7 +218,7 @@ int recording_param(recording *r, const char *name, store_value value, const cha
     else if (value.type == STORE_TEXT)
         content = cell_text(value.text);
     cell cells[] = {cell_text(r->uuid), cell_text(name), content, cell_text(types[value.type]), cell_text(source)};
-    int status = need(name, "a parameter", e);
+    int status = record_need(name, "a parameter", e);
     return status == PLN_E_OK ? row_push(r->owner, ROW_PARAM, NULL, cells, e) : status;
 }
 
@@ -263,7 +252,7 @@ int recording_epoch(recording *r, const store_epoch *epoch, error *e)
 
 int recording_metric(recording *r, const store_metric *metric, error *e)
 {
-    int status = need(metric->name, "a metric", e);
+    int status = record_need(metric->name, "a metric", e);
     cell name[] = {cell_text(metric->name)};
     if (status == PLN_E_OK)
         status = row_push(r->owner, ROW_METRIC_NAME, NULL, name, e);
@@ -274,7 +263,7 @@ int recording_metric(recording *r, const store_metric *metric, error *e)
 int recording_evaluation(recording *r, const store_evaluation *evaluation, error *e)
 {
     char at[TIME_TEXT];
-    int status = need(evaluation->name, "an evaluation", e);
+    int status = record_need(evaluation->name, "an evaluation", e);
     cell cells[] = {cell_text(r->uuid),
                     cell_text(evaluation->dataset ? evaluation->dataset : ""),
                     cell_text(evaluation->name),
@@ -287,9 +276,9 @@ int recording_evaluation(recording *r, const store_evaluation *evaluation, error
 int recording_plugin(recording *r, const store_plugin *plugin, error *e)
 {
     const char *kind = plugin->kind ? plugin->kind : "";
-    int status = need(plugin->type, "a plugin", e);
+    int status = record_need(plugin->type, "a plugin", e);
     if (status == PLN_E_OK)
-        status = need(plugin->sha256, "a plugin without hash", e);
+        status = record_need(plugin->sha256, "a plugin without hash", e);
     cell cells[] = {cell_text(plugin->sha256), cell_text(plugin->file), cell_text(kind), cell_text(plugin->type),
                     cell_text(plugin->version)};
     if (status == PLN_E_OK)
@@ -300,7 +289,7 @@ int recording_plugin(recording *r, const store_plugin *plugin, error *e)
 
 int recording_dataset(recording *r, const store_dataset *dataset, error *e)
 {
-    int status = need(dataset->digest, "a data set without digest", e);
+    int status = record_need(dataset->digest, "a data set without digest", e);
     cell cells[] = {cell_text(dataset->digest),      cell_text(dataset->name),  cell_integer(dataset->samples),
                     cell_positive(dataset->classes), cell_text(dataset->shape), cell_text(dataset->origin)};
     if (status == PLN_E_OK)
@@ -314,7 +303,7 @@ static int push_words(recording *r, int kind, const char *word, const char *word
 {
     char at[TIME_TEXT];
     cell cells[] = {cell_text(r->uuid), cell_at(0, at), cell_text(word), cell_text(words)};
-    int status = need(word, row_kinds[kind].name, e);
+    int status = record_need(word, row_kinds[kind].name, e);
     return status == PLN_E_OK ? row_push(r->owner, kind, NULL, cells, e) : status;
 }
 
@@ -337,7 +326,7 @@ int recording_inexact(recording *r, const char *why, error *e)
 int recording_tag(recording *r, const char *tag, error *e)
 {
     cell cells[] = {cell_text(r->uuid), cell_text(tag)};
-    int status = need(tag, "a tag", e);
+    int status = record_need(tag, "a tag", e);
     return status == PLN_E_OK ? row_push(r->owner, ROW_TAG, NULL, cells, e) : status;
 }
 

@@ -196,6 +196,16 @@ cell cell_content(const char *bytes, size_t length)
     return (cell){.type = utf8_valid(bytes, length) ? CELL_TEXT : CELL_BYTES, .text = bytes, .length = length};
 }
 
+cell cell_at(double at, char out[TIME_TEXT])
+{
+    return cell_text(time_format(at > 0 ? at : store_now(), out));
+}
+
+int record_need(const char *value, const char *what, error *e)
+{
+    return value && *value ? PLN_E_OK : error_set(e, PLN_E_INVALID, "%s has no name and cannot be recorded", what);
+}
+
 int row_push(store *s, int kind, recording *subject, const cell *cells, error *e)
 {
     int count = row_kind_cells(kind);

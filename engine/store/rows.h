@@ -75,6 +75,7 @@ cell cell_integer(int64_t value);
 cell cell_positive(int64_t value);                   /* NULL when it is not above 0 */
 cell cell_real(double value);                        /* NaN is NULL */
 cell cell_text(const char *value);                   /* NULL is NULL */
+cell cell_at(double at, char out[32]);               /* a time; 0 is now; `out` must live until the row is pushed */
 cell cell_content(const char *bytes, size_t length); /* CELL_TEXT when it is UTF-8, else CELL_BYTES */
 
 typedef struct row {
@@ -84,6 +85,9 @@ typedef struct row {
     size_t bytes;
     cell cells[]; /* row_kind_cells(kind), their texts behind them */
 } row;
+
+/* A name that must be there: PLN_E_INVALID says that `what` has none. */
+int record_need(const char *value, const char *what, error *e);
 
 /* Queues a copy.  Texts that are no UTF-8 are cleaned. */
 int row_push(store *s, int kind, recording *subject, const cell *cells, error *e);

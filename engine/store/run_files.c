@@ -9,7 +9,7 @@
 /* "UUID/name": relative to the folder PATH.d, so that database and folder can be moved and renamed together. */
 static int file_path(const recording *r, const char *name, text *path, error *e)
 {
-    int status = need(name, "a file", e);
+    int status = record_need(name, "a file", e);
     if (status != PLN_E_OK)
         return status;
     if (*name == '/' || strcmp(name, "..") == 0 || strncmp(name, "../", 3) == 0 || strstr(name, "/../"))

@@ -366,33 +366,55 @@ static int merge_file(store *s, const char *path, error *e)
     return PLN_E_OK;
 }
 
+static int is_spill(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 6 && strcmp(name + length - 6, ".jsonl") == 0;
+}
+
+/* Opens the folder of spills; NULL when there is none, or with a status. */
+static DIR *open_folder(const store *s, text *path, int *status, error *e)
+{
+    *status = PLN_E_OK;
+    text_format(path, "%s/spill", s->folder);
+    if (path->failed) {
+        *status = error_memory(e);
+        return NULL;
+    }
+    DIR *folder = opendir(path->bytes);
+    if (!folder && errno != ENOENT)
+        *status = error_system(e, errno, "cannot look into %s", path->bytes);
+    return folder;
+}
+
+int spill_count(const store *s)
+{
+    text path = {0};
+    int count = 0, status;
+    DIR *folder = open_folder(s, &path, &status, NULL);
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        count += is_spill(entry->d_name);
+    if (folder)
+        closedir(folder);
+    text_free(&path);
+    return count;
+}
+
 int spill_merge(store *s, error *e)
 {
     text path = {0};
-    int status = PLN_E_OK;
-    text_format(&path, "%s/spill", s->folder);
-    if (path.failed) {
-        text_free(&path);
-        return error_memory(e);
-    }
-    DIR *folder = opendir(path.bytes);
-    if (!folder) {
-        int number = errno;
-        if (number != ENOENT)
-            status = error_system(e, number, "cannot look into %s", path.bytes);
-        text_free(&path);
-        return status;
-    }
+    int status;
+    DIR *folder = open_folder(s, &path, &status, e);
     size_t stem = path.length;
-    for (struct dirent *entry; status == PLN_E_OK && (entry = readdir(folder));) {
-        size_t length = strlen(entry->d_name);
-        if (length < 7 || strcmp(entry->d_name + length - 6, ".jsonl") != 0)
+    for (struct dirent *entry; folder && status == PLN_E_OK && (entry = readdir(folder));) {
+        if (!is_spill(entry->d_name))
             continue;
         path.length = stem;
         text_format(&path, "/%s", entry->d_name);
         status = path.failed ? error_memory(e) : merge_file(s, path.bytes, e);
     }
-    closedir(folder);
+    if (folder)
+        closedir(folder);
     text_free(&path);
     return status;
 }

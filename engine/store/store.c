@@ -118,13 +118,12 @@ static void free_store(store *s)
     free(s->directory);
     free(s->lock_path);
     free(s->folder);
-    free(s->script_hash);
     free(s->host);
     free(s);
 }
 
 /* What a writer does first: other processes' rests. None of it may keep anybody from training. */
-static int take_over(store *s, error *e)
+int store_take_over(store *s, error *e)
 {
     int status = spill_merge(s, e);
     if (status == PLN_E_OK)
@@ -154,7 +153,13 @@ int store_open(const char *path, int mode, store **out, error *e)
         store_add_notice(s, "%s. Records wait in memory until it is free", why.text);
         status = PLN_E_OK;
     } else if (status == PLN_E_OK && (mode & STORE_WRITE)) {
-        status = take_over(s, &why);
+        status = store_take_over(s, &why);
+    } else if (status == PLN_E_OK && spill_count(s) > 0) {
+        store_add_notice(
+            s,
+            "the newest records of an earlier process are not in %s yet: they wait in %s/spill for the next"
+            " command that writes",
+            s->path, s->folder);
     }
     if (status != PLN_E_OK)
         goto fail;

@@ -400,6 +400,28 @@ static void a_long_log_is_checkpointed(void **state)
     close_store(s);
 }
 
+static void a_reader_that_stays_does_not_make_every_commit_a_checkpoint(void **state)
+{
+    place *p = *state;
+    sqlite3 *reader = NULL;
+    store *s = open_store(p->db, STORE_WRITE);
+    recording *r = begin_run(s, "long");
+    flush(s);
+    assert_int_equal(sqlite3_open(p->db, &reader), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "begin; select * from runs", NULL, NULL, NULL), SQLITE_OK);
+    int checkpoints = 0, kept = 0;
+    for (int i = 1; i <= STORE_WAL_PAGES; ++i) {
+        add_epoch(r, i, 1.0 / i);
+        flush(s);
+        checkpoints += s->wal_kept != kept;
+        kept = s->wal_kept;
+    }
+    assert_in_range(checkpoints, 1, 3);
+    sqlite3_close(reader);
+    recording_close(r);
+    close_store(s);
+}
+
 /* ----------------------------------------------------------------------------------------------- stopping */
 
 static void a_request_to_stop_reaches_the_process_and_is_not_for_its_next_life(void **state)
@@ -503,6 +525,7 @@ int main(void)
         case_of(processes_that_write_at_once_lose_nothing),
         case_of(a_process_killed_at_any_moment_loses_no_committed_epoch),
         case_of(a_long_log_is_checkpointed),
+        case_of(a_reader_that_stays_does_not_make_every_commit_a_checkpoint),
         case_of(a_request_to_stop_reaches_the_process_and_is_not_for_its_next_life),
         case_of(a_lost_run_cannot_be_stopped),
         case_of(a_lock_file_that_was_removed_is_made_again_with_its_locks),

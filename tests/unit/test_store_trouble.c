@@ -164,8 +164,11 @@ static void what_cannot_be_committed_is_spilled_and_merged_by_the_next_writer(vo
     snprintf(command, sizeof command, "cp %s %s", file, copy);
     assert_int_equal(system(command), 0);
 
+    s = open_store(p->db, STORE_READ);
+    assert_non_null(strstr(store_notice(s), "for the next command that writes"));
+    close_store(s);
     s = open_store(p->db, STORE_WRITE);
-    assert_non_null(strstr(store_notice(s), "of an earlier process"));
+    assert_non_null(strstr(store_notice(s), "which could not write them"));
     assert_false(is_there(file));
     close_store(s);
     for (int again = 0; again < 2; ++again) {

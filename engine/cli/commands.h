@@ -5,7 +5,8 @@
 #include "cli/command.h"
 
 /* X(name): defined in cli/name.c as `const command command_name`. */
-#define COMMANDS(X) X(run) X(runs) X(show) X(predict)
+#define COMMANDS(X)                                                                                                    \
+    X(run) X(runs) X(show) X(diff) X(predict) X(export) X(tag) X(note) X(stop) X(rm) X(gc) X(plugins) X(data) X(doctor)
 
 #define COMMANDS_DECLARE(name) extern const command command_##name;
 COMMANDS(COMMANDS_DECLARE)

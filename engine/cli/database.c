@@ -51,3 +51,9 @@ int database_find_run(const arguments *a, store *s, const char *word, int64_t *i
     error e;
     return store_find_run(s, word, id, &e) == PLN_E_OK ? CLI_DONE : command_error(a->command, &e);
 }
+
+int database_open_run(const arguments *a, int mode, store **s, int64_t *id)
+{
+    int status = database_open(a, mode, s);
+    return status ? status : database_find_run(a, *s, a->nwords ? a->words[0] : "last", id);
+}

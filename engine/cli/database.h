@@ -22,6 +22,9 @@ int database_open(const arguments *a, int mode, store **s);
 /* Closes a store that was written to; says what is to be said.  `status` is what the command has come to so far. */
 int database_close(const arguments *a, store *s, int status);
 
+/* database_open, and the run that the first word of the command line means ("last" when there is none). */
+int database_open_run(const arguments *a, int mode, store **s, int64_t *id);
+
 /* The run that a word means; CLI_DONE, or CLI_FAILED after saying why. */
 int database_find_run(const arguments *a, store *s, const char *word, int64_t *id);
 

@@ -106,7 +106,7 @@ static int print_block(const session *s, const answerer *m, const char *image, c
 {
     text left = {0}, right = {0}, centred = {0}, both = {0};
     view_style narrow = s->style;
-    narrow.width = s->style.width - 6;
+    narrow.width = s->style.width - 3;
     int status = view_picture(&v->seen, &narrow, 1, &left, e);
     if (status != PLN_E_OK)
         goto fail;

@@ -31,6 +31,9 @@ int answerer_open_default(store *s, registry *plugins, answerer *out, error *e);
 
 void answerer_close(answerer *m);
 
+/* The path of a run's weights that are there: the final ones, else the best, else those of an interruption; or NULL. */
+const char *run_weights(const store_detail *d);
+
 /* Is the word a file's name (rather than a run's)? */
 int answerer_is_file(const char *word);
 

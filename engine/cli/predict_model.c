@@ -12,7 +12,7 @@
 #ifndef PERILUNE_SHARE_DIR
 #define PERILUNE_SHARE_DIR "/usr/local/share/perilune"
 #endif
-#define PRETRAINED "digits-cnn.safetensors"
+#define PRETRAINED "cnn.safetensors" /* experiments/pretrained */
 
 /* ------------------------------------------------------------------------------------------- the model ---- */
 
@@ -98,8 +98,7 @@ static int open_file(registry *plugins, const char *path, answerer *out, error *
     return status;
 }
 
-/* The run's weights that are there: the final ones, else the best, else those of an interruption. */
-static const char *weights_of(const store_detail *d)
+const char *run_weights(const store_detail *d)
 {
     static const char *const kinds[] = {"final", "best", "interrupted"};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
@@ -118,7 +117,7 @@ static int open_run(store *s, registry *plugins, int64_t id, answerer *out, erro
     int status = store_read_run(s, id, &d, e);
     if (status != PLN_E_OK)
         return status;
-    const char *path = weights_of(&d);
+    const char *path = run_weights(&d);
     text_format(&label, "run %lld, %s", (long long)id, d.run.experiment ? d.run.experiment : "?");
     out->label = label.bytes;
     out->file = text_copy(path);
@@ -158,18 +157,20 @@ static int open_newest(store *s, registry *plugins, answerer *out, error *e)
     return status == PLN_E_OK && !found ? PLN_E_MISSING : status;
 }
 
-/* The model that comes with the program: installed, or in the checkout that the program was built in. */
+/* The model that comes with the program: beside it (the build copies it there), in the checkout around the build
+ * folder, or installed. */
 static int find_pretrained(char path[4096])
 {
     char self[2048];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    snprintf(path, 4096, "%s/pretrained/%s", PERILUNE_SHARE_DIR, PRETRAINED);
-    if (access(path, R_OK) == 0)
-        return 1;
     self[n > 0 ? n : 0] = 0;
-    for (int up = 0; up < 2 && strrchr(self, '/'); up++)
+    for (int up = 0; up < 2 && strrchr(self, '/'); up++) {
         *strrchr(self, '/') = 0;
-    snprintf(path, 4096, "%s/experiments/pretrained/%s", self, PRETRAINED);
+        snprintf(path, 4096, "%s/experiments/pretrained/%s", self, PRETRAINED);
+        if (access(path, R_OK) == 0)
+            return 1;
+    }
+    snprintf(path, 4096, "%s/pretrained/%s", PERILUNE_SHARE_DIR, PRETRAINED);
     return access(path, R_OK) == 0;
 }
 

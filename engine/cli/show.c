@@ -86,7 +86,7 @@ static void print_params_from(const store_detail *d, const char *source, const v
 {
     char a[WORDS];
     flow f = flow_begin(style, !strcmp(source, "default")  ? "defaults"
-                               : !strcmp(source, "script") ? "set in script"
+                               : !strcmp(source, "script") ? "in script"
                                                            : source);
     for (size_t i = 0; i < d->params; i++)
         if (!strcmp(d->param[i].source ? d->param[i].source : "", source))
@@ -146,9 +146,7 @@ static int run(const arguments *a)
     show_run r = {0};
     if (arguments_integer(a, "epochs", 0, INT32_MAX, &most))
         return CLI_MISUSED;
-    int status = database_open(a, STORE_READ, &s);
-    if (!status)
-        status = database_find_run(a, s, a->nwords ? a->words[0] : "last", &id);
+    int status = database_open_run(a, STORE_READ, &s, &id);
     if (status) {
         store_close(s, 0, NULL);
         return status;

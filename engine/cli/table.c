@@ -146,6 +146,34 @@ static void fit_widths(const table *t, int room, int widths[COLUMNS_MAX])
 
 /* --------------------------------------------------------------------------------------------- printing ---- */
 
+/* Where to break a text that is wider than `width`: behind the last blank that fits, else anywhere. */
+static size_t wrap_at(const char *s, int width)
+{
+    size_t n = words_prefix(s, width, NULL);
+    if (!s[n])
+        return n;
+    for (size_t k = n + (s[n] == ' '); k > 1; k--)
+        if (s[k - 1] == ' ')
+            return k;
+    return n;
+}
+
+static void print_inked(const table *t, const char *s, size_t n, int ink, FILE *out)
+{
+    fprintf(out, "%s%.*s%s", ink_on(&t->style, ink), (int)n, s, ink_off(&t->style, ink));
+}
+
+/* `left`: how many cells stand before this one in its line. */
+static void print_wrapped(const table *t, const char *s, int ink, int width, int left, FILE *out)
+{
+    for (size_t n = wrap_at(s, width); *s; n = wrap_at(s, width)) {
+        print_inked(t, s, n > 1 && s[n - 1] == ' ' ? n - 1 : n, ink, out);
+        s += n;
+        if (*s)
+            fprintf(out, "\n%*s", left, "");
+    }
+}
+
 static void print_cell(const table *t, const char *s, int ink, int cells, int width, int flags, int last, FILE *out)
 {
     int used = cells, cut = cells > width;
@@ -166,35 +194,36 @@ static int last_column(const table *t, const int widths[COLUMNS_MAX])
     return last;
 }
 
+/* One line: its cells are the titles (NULL) or cells[0 .. ncolumns-1]. */
+static void print_line(const table *t, const table_text *cells, const int *widths, int indent, FILE *out)
+{
+    int left = 0, last = last_column(t, widths);
+    for (int c = 0; c < t->ncolumns; c++) {
+        const char *s = cells ? cells[c].text : t->columns[c].title;
+        int ink = cells ? cells[c].ink : INK_DIM, width = cells ? cells[c].width : words_width(s);
+        if (!widths[c])
+            continue;
+        int gap = left ? GAP : indent;
+        fprintf(out, "%*s", gap, "");
+        left += gap;
+        if (c == last && t->columns[c].flags & TABLE_WRAP)
+            print_wrapped(t, s, ink, widths[c], left, out);
+        else
+            print_cell(t, s, ink, width, widths[c], t->columns[c].flags, c == last, out);
+        left += widths[c];
+    }
+    fputc('\n', out);
+}
+
 int table_print(const table *t, int indent, FILE *out)
 {
-    int widths[COLUMNS_MAX], first = 1;
+    int widths[COLUMNS_MAX];
     if (t->failed)
         return PLN_E_MEMORY;
     fit_widths(t, t->style.width > indent ? t->style.width - indent : 1, widths);
-    int last = last_column(t, widths);
-    for (int c = 0; c < t->ncolumns && !t->untitled; c++) {
-        if (!widths[c])
-            continue;
-        fprintf(out, "%*s", first ? indent : GAP, "");
-        print_cell(t, t->columns[c].title, INK_DIM, words_width(t->columns[c].title), widths[c], t->columns[c].flags,
-                   c == last, out);
-        first = 0;
-    }
     if (!t->untitled)
-        fputc('\n', out);
-    for (size_t i = 0; i < t->count; i++) {
-        int c = (int)(i % (size_t)t->ncolumns);
-        if (c == 0)
-            first = 1;
-        if (widths[c]) {
-            fprintf(out, "%*s", first ? indent : GAP, "");
-            print_cell(t, t->cells[i].text, t->cells[i].ink, t->cells[i].width, widths[c], t->columns[c].flags,
-                       c == last, out);
-            first = 0;
-        }
-        if (c == t->ncolumns - 1)
-            fputc('\n', out);
-    }
+        print_line(t, NULL, widths, indent, out);
+    for (size_t i = 0; i + (size_t)t->ncolumns <= t->count; i += (size_t)t->ncolumns)
+        print_line(t, t->cells + i, widths, indent, out);
     return PLN_E_OK;
 }

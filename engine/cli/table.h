@@ -23,7 +23,11 @@
 /* How a text looks; nothing but the text itself where the style has no colour. */
 enum { INK_PLAIN, INK_BOLD, INK_DIM, INK_GOOD, INK_BAD, INK_WARN };
 
-enum { TABLE_RIGHT = 1, TABLE_KEEP = 2 /* shown even when all its cells are empty */ };
+enum {
+    TABLE_RIGHT = 1,
+    TABLE_KEEP = 2, /* shown even when all its cells are empty */
+    TABLE_WRAP = 4  /* the last column: continued on further lines instead of being cut */
+};
 
 typedef struct table_column {
     const char *title; /* NULL ends the list */

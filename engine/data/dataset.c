@@ -332,14 +332,24 @@ int dataset_digest(const dataset *set, char hex[HASH_HEX], error *e)
 
 /* -------------------------------------------------------------------------------------------------- gather ---- */
 
+/* Shuffled samples lie anywhere in memory: the next one is on its way while this one is converted. */
+static void prefetch(const uint8_t *sample, int64_t size)
+{
+    for (int64_t at = 0; at < size && at < 4096; at += 64)
+        __builtin_prefetch(sample + at);
+}
+
 static void gather_column(const dataset *set, const column *c, const int64_t *which, int64_t n, void *out)
 {
     int64_t size = column_size(c);
     if (c->dtype == PLN_U8) {
         const uint8_t *from = c->bytes;
         float *to = out;
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < n; i++) {
+            if (i + 1 < n)
+                prefetch(from + dataset_at(set, which[i + 1]) * size, size);
             convert_u8(size, from + dataset_at(set, which[i]) * size, c->scale, c->shift, to + i * size);
+        }
         return;
     }
     /* float32 and int32 are both four bytes wide */

@@ -28,19 +28,23 @@ int64_t KERNEL(conv_first_table_size)(int64_t filters, int64_t kernel)
 
 void KERNEL(conv_first_table)(int64_t filters, int64_t kernel, const float *w, const float *bias, float *table)
 {
-    int64_t taps = kernel * kernel;
-    for (int64_t p = 0; p < patterns_of(filters); p++)
+    int64_t taps = kernel * kernel, f = 0;
+    for (int64_t p = 0; p < patterns_of(filters); p++, table += PATTERN_VECTORS(kernel) * VL) {
+        int32_t point = 0;
         for (int64_t l = 0; l < VL; l++) {
-            float *pattern = table + p * PATTERN_VECTORS(kernel) * VL + l;
-            int64_t point = (p * VL + l) / filters - p * VL / filters, f = (p * VL + l) % filters;
             for (int64_t t = 0; t < taps; t++)
-                pattern[t * VL] = w[t * filters + f];
-            pattern[taps * VL] = bias ? bias[f] : 0;
-            for (int64_t v = 0; v < kernel; v++) {
-                int32_t index = (int32_t)(point + v);
-                memcpy(&pattern[(taps + 1 + v) * VL], &index, sizeof index);
+                table[t * VL + l] = w[t * filters + f];
+            table[taps * VL + l] = bias ? bias[f] : 0;
+            for (int32_t v = 0; v < kernel; v++) {
+                int32_t index = point + v;
+                memcpy(&table[(taps + 1 + v) * VL + l], &index, sizeof index);
+            }
+            if (++f == filters) {
+                f = 0;
+                point++;
             }
         }
+    }
 }
 
 /* `count` vectors of the output side by side (one pattern), from the first row to the last. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/conv.h"
+#include "kernels/conv_first.h"
 #include "kernels/gemm_scratch.h"
 #include "kernels/gemm_version.h"
 #include "kernels/kernels.h"
@@ -53,6 +54,8 @@ typedef struct plan {
     ptrdiff_t matrix_row, matrix_group;
     float *turned; /* backward: the weights, [phase][group][taps, f/groups][c/groups] */
     int64_t samples_each, rows_each, row_pieces;
+    conv_first first; /* its table is NULL where it does not apply */
+    void (*first_run)(const conv_first *);
 } plan;
 
 static int64_t least(int64_t x, int64_t y)
@@ -233,6 +236,32 @@ static int turn_weights(lanes *pool, plan *p, const float *w)
     return lanes_run(all > PIECE_WORK ? pool : NULL, p->phases * s->kh, turn_piece, &t);
 }
 
+/* ---------------------------------------------------------------------------------- one channel (conv_first.h) ---- */
+
+static int prepare_first(plan *p, const float *w)
+{
+    static int64_t (*const table_size[])(int64_t, int64_t) = KERNEL_TABLE(conv_first_table_size);
+    static void (*const table_fill[])(int64_t, int64_t, const float *, const float *, float *) =
+        KERNEL_TABLE(conv_first_table);
+    static void (*const run[])(const conv_first *) = KERNEL_TABLE(conv_first_run);
+    const conv_shape *s = p->shape;
+    int isa = kernels_isa();
+    if (s->c != 1 || s->kh != s->kw || s->stride[0] != 1 || s->stride[1] != 1 || s->dilation[0] != 1 ||
+        s->dilation[1] != 1)
+        return PLN_OK;
+    int64_t floats = table_size[isa](s->f, s->kh);
+    if (floats == 0)
+        return PLN_OK;
+    float *table = gemm_scratch(SCRATCH_CALL_OPERAND, floats * (int64_t)sizeof(float));
+    if (!table)
+        return PLN_E_MEMORY;
+    table_fill[isa](s->f, s->kh, w, p->bias, table);
+    p->first = (conv_first){.x_row = p->pitch, .width = p->pitch, .columns = s->ow, .filters = s->f, .kernel = s->kh,
+                            .table = table, .bias = p->bias != NULL};
+    p->first_run = run[isa];
+    return PLN_OK;
+}
+
 /* ------------------------------------------------------------------------------------------- doing the work ---- */
 
 /* Copies the source rows that destination rows t0 .. t1-1 read, with zeros where there is no image. */
@@ -290,6 +319,14 @@ static int run_rows(const plan *p, int64_t sample, int64_t t0, int64_t t1)
             return PLN_E_MEMORY;
     } else {
         source += ((t0 * p->source_step[0] + p->lowest[0]) * p->pitch + p->lowest[1]) * from->channels;
+    }
+    if (p->first.table && t1 - t0 >= p->first.kernel) {
+        conv_first first = p->first;
+        first.x = source;
+        first.y = target + t0 * to->width * to->channels;
+        first.rows = t1 - t0;
+        p->first_run(&first);
+        return PLN_OK;
     }
     /* Where the last point of a row and the first of the next are as far apart as neighbours, rows run together. */
     int together = p->phases == 1 && p->target_step[0] == 1 && p->target_step[1] == 1 &&
@@ -358,6 +395,9 @@ int conv_image_run(lanes *pool, const pln_conv *c, const conv_shape *s)
         p.phase[0].matrix = c->w->data;
         p.matrix_row = s->f;
         p.matrix_group = s->fg;
+        status = prepare_first(&p, c->w->data);
+        if (status != PLN_OK)
+            return status;
     }
     cut_pieces(&p);
     return lanes_run(pool, ceil_div(s->n, p.samples_each) * p.row_pieces, image_piece, &p);

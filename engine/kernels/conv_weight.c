@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/conv.h"
+#include "kernels/conv_first.h"
 #include "kernels/gemm_scratch.h"
 #include "kernels/gemm_version.h"
 #include "kernels/kernels.h"
@@ -17,6 +18,7 @@
 #define PIECE_WORK    100000 /* multiply-adds that are worth handing to another lane */
 #define PIECES_WANTED 64
 #define ROWS_LEAST    12        /* rows of a block of the gradient */
+#define ROWS_PADDED   24        /* where each block copies all images */
 #define SMALL         (1 << 12) /* floats of a gradient of which a copy for each chunk is cheap */
 #define PARTS_MOST    (1 << 19) /* floats of all of them */
 
@@ -29,9 +31,10 @@ typedef struct plan {
     int64_t samples, chunks; /* samples of a chunk, chunks of the batch */
     int padded;
     int64_t top, left, height, width; /* of the image the kernel reads: its corner in the input, its size */
-    /* Rows of the gradient fall into units (group, u, v), or (u) where the taps of a row join; units into blocks. */
+    /* Rows of the gradient fall into units (group, u, v), or (u) where the taps of a row join; units into blocks.
+     * A piece is the same block of `units_each` units: of all taps where they share padded copies. */
     int joined;
-    int64_t units, unit_rows, blocks, block_rows;
+    int64_t units, unit_rows, units_each, blocks, block_rows;
     float *parts; /* [chunks][weights, bias] */
     int64_t part;
     int64_t chunks_each;
@@ -133,36 +136,41 @@ static int64_t unit_at(const plan *p, int64_t unit)
 
 /* ------------------------------------------------------------------------------------- blocks of the gradient ---- */
 
+static void bias_run(const plan *p)
+{
+    const conv_shape *s = p->shape;
+    gemm_finish f = {1, p->beta, NULL};
+    int64_t positions = s->oh * s->ow;
+    p->v->column_sums(s->n * positions, p->samples * positions, s->f, p->y, s->f, p->bias, &f);
+}
+
 static int block_piece(void *argument, int64_t piece, int lane)
 {
     const context *c = argument;
     const plan *p = c->p;
     const conv_shape *s = p->shape;
     (void)lane;
-    if (piece == p->units * p->blocks) {
-        gemm_finish f = {1, p->beta, NULL};
-        int64_t positions = s->oh * s->ow;
-        p->v->column_sums(s->n * positions, p->samples * positions, s->f, p->y, s->f, p->bias, &f);
+    if (piece == p->units / p->units_each * p->blocks) {
+        bias_run(p);
         return PLN_OK;
     }
-    int64_t unit = piece / p->blocks, begin = piece % p->blocks * p->block_rows;
-    int64_t m = least(p->block_rows, p->unit_rows - begin);
-    float *out = p->w + unit_at(p, unit) + begin * s->f, *sum = out;
-    ptrdiff_t sum_row = s->f;
-    if (p->chunks > 1 && p->beta != 0) {
-        sum = gemm_scratch(SCRATCH_PIECE_SUM, m * s->fg * (int64_t)sizeof(float));
-        sum_row = s->fg;
-        if (!sum)
-            return PLN_E_MEMORY;
-    }
+    int64_t first = piece / p->blocks * p->units_each, begin = piece % p->blocks * p->block_rows;
+    int64_t m = least(p->block_rows, p->unit_rows - begin), copies = p->chunks > 1 && p->beta != 0 ? p->units_each : 0;
+    float *sums = gemm_scratch(SCRATCH_PIECE_SUM, copies * m * s->fg * (int64_t)sizeof(float));
+    if (!sums)
+        return PLN_E_MEMORY;
     for (int64_t chunk = 0; chunk < p->chunks; chunk++) {
         int last = chunk == p->chunks - 1;
         const float *image = images(p, chunk * p->samples, least(p->samples, s->n - chunk * p->samples));
-        gemm_block g = {.m = m, .out = last ? out : sum, .out_row = last ? s->f : sum_row, .alpha = 1,
-                        .beta = last ? p->beta : 0, .sum = chunk ? sum : NULL, .sum_row = sum_row};
         if (!image)
             return PLN_E_MEMORY;
-        unit_chunk(c, image, chunk, unit, begin, &g);
+        for (int64_t unit = first; unit < first + p->units_each; unit++) {
+            float *out = p->w + unit_at(p, unit) + begin * s->f, *sum = copies ? sums + (unit - first) * m * s->fg : out;
+            ptrdiff_t sum_row = copies ? s->fg : s->f;
+            gemm_block g = {.m = m, .out = last ? out : sum, .out_row = last ? s->f : sum_row, .alpha = 1,
+                            .beta = last ? p->beta : 0, .sum = chunk ? sum : NULL, .sum_row = sum_row};
+            unit_chunk(c, image, chunk, unit, begin, &g);
+        }
     }
     return PLN_OK;
 }
@@ -171,13 +179,28 @@ static int blocks_run(lanes *pool, context *c, int64_t work)
 {
     plan *p = c->p;
     int64_t wanted = least(work / PIECE_WORK + 1, PIECES_WANTED);
-    p->blocks = most(1, least(ceil_div(wanted, p->units), p->unit_rows / ROWS_LEAST));
-    p->block_rows = ceil_div(p->unit_rows, p->blocks);
+    p->units_each = !p->padded ? 1 : p->joined ? p->units : p->shape->kh * p->shape->kw;
+    p->blocks = least(ceil_div(wanted * p->units_each, p->units), p->unit_rows / (p->padded ? ROWS_PADDED : ROWS_LEAST));
+    p->block_rows = ceil_div(p->unit_rows, most(1, p->blocks));
     p->blocks = ceil_div(p->unit_rows, p->block_rows);
-    return lanes_run(work > PIECE_WORK ? pool : NULL, p->units * p->blocks + (p->bias != NULL), block_piece, c);
+    return lanes_run(work > PIECE_WORK ? pool : NULL, p->units / p->units_each * p->blocks + (p->bias != NULL),
+                     block_piece, c);
 }
 
 /* ------------------------------------------------------------------------------------------ chunks of samples ---- */
+
+/* One channel: conv_first.h, where it applies.  Returns whether it did. */
+static int first_run(const plan *p, const float *image, int64_t chunk, int64_t samples, float *part)
+{
+    static int (*const run[])(const conv_first_gradient *) = KERNEL_TABLE(conv_first_gradient_run);
+    const conv_shape *s = p->shape;
+    conv_first_gradient g = {.x = image, .x_image = p->height * p->width, .x_row = s->stride[0] * p->width,
+                             .x_step = s->stride[1], .tap_row = s->dilation[0] * p->width,
+                             .y = p->y + chunk * p->samples * s->oh * s->ow * s->f, .images = samples, .rows = s->oh,
+                             .columns = s->ow, .filters = s->f, .kernel = s->kh, .w = part,
+                             .bias = p->bias ? part + s->kh * s->kw * s->f : NULL};
+    return s->c == 1 && s->kh == s->kw && s->dilation[1] == 1 && run[kernels_isa()](&g);
+}
 
 static int chunk_run(const context *c, int64_t chunk)
 {
@@ -189,6 +212,8 @@ static int chunk_run(const context *c, int64_t chunk)
     const gemm_finish f = {1, 0, NULL};
     if (!image)
         return PLN_E_MEMORY;
+    if (first_run(p, image, chunk, count, part))
+        return PLN_OK;
     for (int64_t unit = 0; unit < p->units; unit++) {
         gemm_block g = {.m = p->unit_rows, .out = part + unit_at(p, unit), .out_row = s->f, .alpha = 1};
         unit_chunk(c, image, chunk, unit, 0, &g);
@@ -249,7 +274,7 @@ int conv_weight_run(lanes *pool, const pln_conv *c, const conv_shape *s)
     context t = {&p, segments_make(&p)};
     if (!t.segment)
         return PLN_E_MEMORY;
-    if (p.chunks > 1 && weights <= SMALL && p.chunks * p.part <= PARTS_MOST)
+    if ((p.chunks > 1 || s->c == 1) && weights <= SMALL && p.chunks * p.part <= PARTS_MOST)
         return chunks_run(pool, &t, work);
     return blocks_run(pool, &t, work);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "kernels/gemm_scratch.h"
+#include "kernels/gemm_sink.h"
 #include "kernels/gemm_version.h"
 #include "kernels/kernels.h"
 
@@ -28,6 +29,8 @@
 #define ROWS_LEAST_BIG 112
 #define PANELS_LEAST_BIG 4
 #define BIG_WORK       50000000
+/* Rows of a block that goes into a sink: two tiles; their 28 x 128 floats and what an optimizer keeps of them fit the cache. */
+#define SINK_ROWS 28
 /* Rows at multiples of this many floats displace each other from the caches; blocks of so many rows and panels are then
  * worth a copy of their operands. */
 #define COLLIDING   1024
@@ -53,6 +56,8 @@ typedef struct job {
     ptrdiff_t a_row, a_step, ldb, ldc;
     gemm_finish finish;
     cut rows, columns;
+    gemm_sink *sink;
+    void *sink_context;
     float *parts;        /* [chunks,m,n] */
     const float *turned; /* op(a) transposed, [k,m], in panels of `turned_step` floats */
     ptrdiff_t turned_row, turned_step;
@@ -72,7 +77,7 @@ static int64_t ceil_div(int64_t x, int64_t y)
 static cut cut_make(int64_t size, int64_t wanted, int64_t shortest, int64_t multiple)
 {
     cut t = {.size = size, .length = gemm_chunk_length(size), .multiple = multiple};
-    int64_t chunks = ceil_div(size, t.length), most = least(t.length, size) / shortest;
+    int64_t chunks = size > 0 ? ceil_div(size, t.length) : 1, most = least(t.length, size) / shortest;
     t.parts = least(ceil_div(wanted, chunks), most);
     if (t.parts < 1)
         t.parts = 1;
@@ -161,11 +166,11 @@ static int chunk_run(const job *w, gemm_block *g, int64_t chunk, int64_t i, int6
     return PLN_OK;
 }
 
-/* All chunks of a block.  Sums wait in c itself unless its old values are still needed. */
-static int block_run(const job *w, int64_t i, int64_t m, int64_t j, int64_t n)
+/* All chunks of a block, to c[m][n].  Sums wait in c itself unless its old values are still needed. */
+static int block_run(const job *w, int64_t i, int64_t m, int64_t j, int64_t n, float *c, ptrdiff_t c_row)
 {
-    float *c = w->c + i * w->ldc + j, *sum = c;
-    ptrdiff_t sum_row = w->ldc;
+    float *sum = c;
+    ptrdiff_t sum_row = c_row;
     if (w->chunks > 1 && w->finish.beta != 0) {
         sum = gemm_scratch(SCRATCH_PIECE_SUM, m * n * (int64_t)sizeof(float));
         sum_row = n;
@@ -179,7 +184,7 @@ static int block_run(const job *w, int64_t i, int64_t m, int64_t j, int64_t n)
         g.sum = chunk ? sum : NULL;
         g.sum_row = sum_row;
         g.out = last ? c : sum;
-        g.out_row = last ? w->ldc : sum_row;
+        g.out_row = last ? c_row : sum_row;
         if (last) {
             g.alpha = w->finish.alpha;
             g.beta = w->finish.beta;
@@ -221,7 +226,7 @@ static int block_piece(void *context, int64_t piece, int lane)
     int64_t j = cut_at(&w->columns, column), n = cut_at(&w->columns, column + 1) - j;
     (void)lane;
     int status = column_sums(w, piece, w->rows.pieces * w->columns.pieces);
-    return status == PLN_OK && m > 0 && n > 0 ? block_run(w, i, m, j, n) : status;
+    return status == PLN_OK && m > 0 && n > 0 ? block_run(w, i, m, j, n, w->c + i * w->ldc + j, w->ldc) : status;
 }
 
 /* ------------------------------------------------------------------------------------------------- parts ---- */
@@ -321,6 +326,37 @@ static int turned_run(lanes *pool, job *w, int64_t pieces)
     return lanes_run(pool, w->columns.pieces, turned_piece, w);
 }
 
+/* -------------------------------------------------------------------------------------------------- into a sink ---- */
+
+static int sink_piece(void *context, int64_t piece, int lane)
+{
+    const job *w = context;
+    int64_t i = cut_at(&w->rows, piece), end = cut_at(&w->rows, piece + 1);
+    int64_t each = ceil_div(SINK_ROWS, w->rows.multiple) * w->rows.multiple;
+    int status = column_sums(w, piece, w->rows.pieces);
+    job product = *w;
+    product.finish.beta = 0;
+    for (; status == PLN_OK && i < end; i += each) {
+        int64_t m = least(each, end - i);
+        float *block = gemm_scratch(SCRATCH_PIECE_SUM, m * w->n * (int64_t)sizeof(float));
+        if (!block)
+            return PLN_E_MEMORY;
+        status = block_run(&product, i, m, 0, w->n, block, w->n);
+        if (status == PLN_OK)
+            status = w->sink(w->sink_context, i, m, block, lane);
+    }
+    return status;
+}
+
+/* The fewest rows that hold a multiple of 64 floats. */
+static int64_t rows_of_64(int64_t n)
+{
+    int64_t rows = 64;
+    while (rows > 1 && rows / 2 * n % 64 == 0)
+        rows /= 2;
+    return rows;
+}
+
 /* -------------------------------------------------------------------------------------------- the choice ---- */
 
 /* Layouts change by k*n floats with blocks, by m*(k+n) when turned. */
@@ -336,9 +372,9 @@ static int worth_parts(const job *w, const lanes *pool)
            w->chunks * w->m * w->n <= PARTS_MOST;
 }
 
-static int blocks_run(lanes *pool, job *w, int64_t pieces, int64_t work)
+static int blocks_run(lanes *pool, job *w, int64_t pieces)
 {
-    int64_t panel = w->v->panel, rows_least = work > BIG_WORK ? ROWS_LEAST_BIG : ROWS_LEAST;
+    int64_t work = w->m * w->n * w->k, panel = w->v->panel, rows_least = work > BIG_WORK ? ROWS_LEAST_BIG : ROWS_LEAST;
     if (w->trans_b) {
         w->columns = cut_make(w->n, pieces, work > BIG_WORK ? PANELS_LEAST_BIG * panel : panel, panel);
         w->rows = cut_make(w->m, ceil_div(pieces, w->columns.pieces), ROWS_LEAST_BIG, 1); /* each packs b again */
@@ -358,7 +394,7 @@ static job job_make(const pln_gemm *g)
     w.chunks = w.k > 0 ? ceil_div(w.k, w.length) : 1;
     w.a = (const float *)g->a->data + g->off_a;
     w.b = (const float *)g->b->data + g->off_b;
-    w.c = (float *)g->c->data + g->off_c;
+    w.c = g->c ? (float *)g->c->data + g->off_c : NULL;
     w.a_row = trans_a ? 1 : g->lda;
     w.a_step = trans_a ? g->lda : 1;
     w.ldb = g->ldb;
@@ -368,16 +404,33 @@ static job job_make(const pln_gemm *g)
     return w;
 }
 
+static int64_t pieces_wanted(const job *w)
+{
+    int64_t work = w->m * w->n * w->k;
+    return work < REGION_WORK ? 1 : least(work / PIECE_WORK + 2, PIECES_WANTED);
+}
+
+int gemm_run_into(lanes *pool, const pln_gemm *g, gemm_sink *sink, void *context)
+{
+    job w = job_make(g);
+    if (w.n <= 0)
+        return PLN_OK;
+    w.sink = sink;
+    w.sink_context = context;
+    w.rows = cut_make(w.m, pieces_wanted(&w), SINK_ROWS, rows_of_64(w.n));
+    w.columns = (cut){.pieces = 1};
+    return lanes_run(pool, w.rows.pieces, sink_piece, &w);
+}
+
 int gemm_run(lanes *pool, const pln_gemm *g)
 {
     job w = job_make(g);
     if (w.n <= 0)
         return PLN_OK;
-    int64_t work = w.m * w.n * w.k;
-    int64_t pieces = work < REGION_WORK ? 1 : least(work / PIECE_WORK + 2, PIECES_WANTED);
+    int64_t pieces = pieces_wanted(&w);
     if (worth_turning(&w))
         return turned_run(pool, &w, pieces);
     if (worth_parts(&w, pool))
         return parts_run(pool, &w, pieces);
-    return blocks_run(pool, &w, pieces, work);
+    return blocks_run(pool, &w, pieces);
 }

@@ -79,7 +79,8 @@ static int damaged(error *e, const char *what)
 
 static int read_layer(registry *plugins, const json_t *j, layer **out, error *e)
 {
-    const char *type = json_string_value(json_object_get(j, "type")), *name = json_string_value(json_object_get(j, "name"));
+    const char *type = json_string_value(json_object_get(j, "type")),
+               *name = json_string_value(json_object_get(j, "name"));
     const char *id = json_string_value(json_object_get(j, "plugin")), *key;
     const json_t *options = json_object_get(j, "options");
     json_t *one;
@@ -100,9 +101,10 @@ static int read_layer(registry *plugins, const json_t *j, layer **out, error *e)
         values[i++] = (option_value){.name = "name", .kind = VALUE_TEXT, .text = name};
         status = layer_make(plugins, type, values, (int)i, NULL, out, e);
         if (status == PLN_E_MISSING)
-            error_set(e, PLN_E_MISSING, "the model needs the layer '%s' of the plugin '%s', version %lld, which is not there; "
-                      "put its .so into a folder named by --plugins or $PERILUNE_PLUGINS", type, id,
-                      (long long)json_integer_value(json_object_get(j, "version")));
+            error_set(e, PLN_E_MISSING,
+                      "the model needs the layer '%s' of the plugin '%s', version %lld, which is not there; "
+                      "put its .so into a folder named by --plugins or $PERILUNE_PLUGINS",
+                      type, id, (long long)json_integer_value(json_object_get(j, "version")));
     }
     free(values);
     free(lists);
@@ -118,8 +120,8 @@ static int read_value(const json_t *j, value (*uses)[MODEL_PORTS], const int *no
     return PLN_OK;
 }
 
-static int read_values(const json_t *list, value (*uses)[MODEL_PORTS], const int *nout, int n,
-                       value out[MODEL_PORTS], int *count, error *e)
+static int read_values(const json_t *list, value (*uses)[MODEL_PORTS], const int *nout, int n, value out[MODEL_PORTS],
+                       int *count, error *e)
 {
     size_t size = json_array_size(list);
     if (!json_is_array(list) || size > MODEL_PORTS)

@@ -37,7 +37,12 @@ static void pack(const trainer *t, int64_t out[FIELDS])
 
 int trainer_save(const trainer *t, const char *path, error *e)
 {
-    weights_tensor tensors[4 + UPDATE_SLOTS + RECIPE_METRICS];
+    return trainer_save_with(t, NULL, 0, path, e);
+}
+
+int trainer_save_with(const trainer *t, const void *extra, size_t count, const char *path, error *e)
+{
+    weights_tensor tensors[5 + UPDATE_SLOTS + RECIPE_METRICS];
     char names[UPDATE_SLOTS + RECIPE_METRICS][64];
     int64_t fields[FIELDS], rows = t->at.epoch - t->o.initial_epoch;
     int n = 0, named = 0;
@@ -55,6 +60,13 @@ int trainer_save(const trainer *t, const char *path, error *e)
         snprintf(names[named], sizeof names[0], "cells.%d", i);
         tensors[n++] = words(names[named++], t->cells[i], t->p->ncells[i]);
     }
+    if (extra) /* the last, so that its odd length misaligns nothing */
+        tensors[n++] = (weights_tensor){.name = "caller",
+                                        .dtype = PLN_U8,
+                                        .rank = 1,
+                                        .shape = {(int64_t)count},
+                                        .count = (int64_t)count,
+                                        .data = extra};
     json_t *metadata = json_pack("{s:s}", "format", "perilune.checkpoint/1");
     int status = metadata ? weights_write(path, tensors, n, metadata, e) : error_memory(e);
     json_decref(metadata);
@@ -68,8 +80,10 @@ static int check_tensor(const weights_file *f, const char *path, const char *nam
 {
     const weights_tensor *t = weights_find(f, name);
     if (!t || t->dtype != dtype || t->count != n)
-        return error_set(e, PLN_E_FORMAT, "the checkpoint %s does not belong to this training: '%s' has %lld numbers, expected "
-                         "%lld", path, name, t ? (long long)t->count : 0LL, (long long)n);
+        return error_set(e, PLN_E_FORMAT,
+                         "the checkpoint %s does not belong to this training: '%s' has %lld numbers, expected "
+                         "%lld",
+                         path, name, t ? (long long)t->count : 0LL, (long long)n);
     *data = t->data;
     return PLN_OK;
 }
@@ -77,7 +91,8 @@ static int check_tensor(const weights_file *f, const char *path, const char *nam
 /* Looks at everything before changing anything. */
 static int restore(trainer *t, const weights_file *f, const char *path, error *e)
 {
-    const void *weights = NULL, *fields = NULL, *history = NULL, *slots[UPDATE_SLOTS] = {0}, *cells[RECIPE_METRICS] = {0};
+    const void *weights = NULL, *fields = NULL, *history = NULL, *slots[UPDATE_SLOTS] = {0},
+               *cells[RECIPE_METRICS] = {0};
     int64_t at[FIELDS], columns = TRAINER_COLUMNS(t->r->nmetrics);
     char name[64];
     int status = check_tensor(f, path, "weights", PLN_F32, t->m->nweights, &weights, e);
@@ -88,8 +103,8 @@ static int restore(trainer *t, const weights_file *f, const char *path, error *e
     memcpy(at, fields, sizeof at);
     int64_t rows = at[0] - t->o.initial_epoch;
     if (rows < 0 || at[0] > t->o.epochs || at[1] < 0 || at[1] > t->batches || at[2] < 0 || at[3] < 0)
-        return error_set(e, PLN_E_FORMAT, "the checkpoint %s does not belong to this training: epoch %lld, batch %lld", path,
-                         (long long)at[0], (long long)at[1]);
+        return error_set(e, PLN_E_FORMAT, "the checkpoint %s does not belong to this training: epoch %lld, batch %lld",
+                         path, (long long)at[0], (long long)at[1]);
     status = check_tensor(f, path, "history", PLN_I64, rows * columns, &history, e);
     for (int i = 0; i < t->u->nslots && status == PLN_OK; i++) {
         snprintf(name, sizeof name, "slot.%.50s", t->u->names[i]);
@@ -124,9 +139,34 @@ static int restore(trainer *t, const weights_file *f, const char *path, error *e
     return PLN_OK;
 }
 
+/* A copy of the caller's bytes, when there are any. */
+static int copy_extra(const weights_file *f, void **extra, size_t *count, error *e)
+{
+    const weights_tensor *t = weights_find(f, "caller");
+    if (!t || t->dtype != PLN_U8)
+        return PLN_OK;
+    *extra = malloc((size_t)t->count + 1);
+    if (!*extra)
+        return error_memory(e);
+    memcpy(*extra, t->data, (size_t)t->count);
+    *count = (size_t)t->count;
+    return PLN_OK;
+}
+
 int trainer_restore(trainer *t, const char *path, error *e)
 {
+    void *extra;
+    size_t count;
+    int status = trainer_restore_with(t, path, &extra, &count, e);
+    free(extra);
+    return status;
+}
+
+int trainer_restore_with(trainer *t, const char *path, void **extra, size_t *count, error *e)
+{
     weights_file *f;
+    *extra = NULL;
+    *count = 0;
     int status = weights_open(path, &f, e);
     if (status != PLN_OK)
         return status;
@@ -134,9 +174,22 @@ int trainer_restore(trainer *t, const char *path, error *e)
     if (!format || strcmp(format, "perilune.checkpoint/1") != 0)
         status = error_set(e, PLN_E_FORMAT, "%s is no checkpoint of this program", path);
     else
+        status = copy_extra(f, extra, count, e);
+    if (status == PLN_OK)
         status = restore(t, f, path, e);
+    if (status != PLN_OK) {
+        free(*extra);
+        *extra = NULL;
+    }
     weights_close(f);
     return status;
+}
+
+void trainer_position(const trainer *t, int64_t *epoch, int64_t *batch, uint64_t *step)
+{
+    *epoch = t->at.epoch;
+    *batch = t->at.batch;
+    *step = t->at.step;
 }
 
 const double *trainer_epochs(const trainer *t, int64_t *rows, int64_t *columns)

@@ -11,11 +11,11 @@
 
 /* Where a training stands. */
 typedef struct progress {
-    int64_t epoch;          /* finished ones, 0-based */
-    int64_t batch;          /* done in this epoch */
-    uint64_t step;          /* batches done in all */
-    int64_t samples;        /* of this epoch */
-    double loss;            /* sum over them */
+    int64_t epoch;               /* finished ones, 0-based */
+    int64_t batch;               /* done in this epoch */
+    uint64_t step;               /* batches done in all */
+    int64_t samples;             /* of this epoch */
+    double loss;                 /* sum over them */
     double training, validation; /* seconds spent in this epoch before the present call */
 } progress;
 
@@ -25,12 +25,12 @@ struct trainer {
     fit_options o;
     plan *p;
     update *u;
-    evaluator v;            /* v.p is NULL without validation data */
+    evaluator v; /* v.p is NULL without validation data */
     random_key key;
     int64_t batches;
     progress at;
     double *cells[RECIPE_METRICS];
-    double *history;        /* [epochs done][columns] */
+    double *history; /* [epochs done][columns] */
     int64_t history_rows;
     double grad_norm, began;
     int validating, stopped, rate_offset;

@@ -39,9 +39,10 @@ int data_fits(const model *m, const dataset *set, error *e)
         column_text(&parts->inputs[i], a, sizeof a);
         model_shape_text(want, b, sizeof b);
         const char *words = want->dtype == PLN_I32 || parts->inputs[i].dtype == PLN_I32
-                                ? " (one holds integers, the other real numbers)" : "";
-        return error_set(e, PLN_E_INVALID, "input %d of the data set %s has shape %s, the model's Input wants %s%s", i + 1,
-                         parts->name, a, b, words);
+                                ? " (one holds integers, the other real numbers)"
+                                : "";
+        return error_set(e, PLN_E_INVALID, "input %d of the data set %s has shape %s, the model's Input wants %s%s",
+                         i + 1, parts->name, a, b, words);
     }
     return PLN_OK;
 }
@@ -192,8 +193,13 @@ int predictor_run(predictor *p, const float *const *in, int64_t n, float *out, e
 int plan_memory(model *m, recipe *r, int64_t batch_size, int64_t *bytes, error *e)
 {
     const pln_slot target = {.dtype = PLN_F32, .rank = 1, .shape = {PLN_BATCH}};
-    plan_request q = {.m = m, .r = r, .mode = r ? PLN_TRAIN : PLN_INFER, .backward = r != NULL, .capacity = batch_size,
-                      .dry = 1, .target = &target};
+    plan_request q = {.m = m,
+                      .r = r,
+                      .mode = r ? PLN_TRAIN : PLN_INFER,
+                      .backward = r != NULL,
+                      .capacity = batch_size,
+                      .dry = 1,
+                      .target = &target};
     plan *p;
     int status = plan_build(&q, &p, e);
     if (status != PLN_OK)

@@ -8,8 +8,8 @@ typedef struct evaluator {
     plan *p;
     recipe *r;
     const dataset *set;
-    int64_t done;                   /* samples */
-    double loss;                    /* sum over them */
+    int64_t done; /* samples */
+    double loss;  /* sum over them */
     double *cells[RECIPE_METRICS];
 } evaluator;
 

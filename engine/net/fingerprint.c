@@ -82,7 +82,8 @@ static void add_floats(hash *h, const float *x, int64_t n)
         hash_bytes(h, x, (size_t)n * sizeof *x);
 }
 
-int fit_fingerprint(const model *m, const recipe *r, const fit_options *o, const char *extra, char hex[HASH_HEX], error *e)
+int fit_fingerprint(const model *m, const recipe *r, const fit_options *o, const char *extra, char hex[HASH_HEX],
+                    error *e)
 {
     hash h;
     hash_begin(&h);

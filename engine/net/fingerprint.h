@@ -16,7 +16,8 @@
 #define KERNELS_DEFINITION 1
 
 /* `extra`: NULL or a text of the caller's. */
-int fit_fingerprint(const model *m, const recipe *r, const fit_options *o, const char *extra, char hex[HASH_HEX], error *e);
+int fit_fingerprint(const model *m, const recipe *r, const fit_options *o, const char *extra, char hex[HASH_HEX],
+                    error *e);
 
 /* The plugin entries that a model and a recipe use, each file once; returns how many.  `recipe` may be NULL. */
 int used_plugins(const model *m, const recipe *r, const plugin_entry **list, int most);

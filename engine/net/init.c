@@ -187,7 +187,7 @@ static int fill_orthogonal(const parameter *p, random_key key, const double *arg
 
 typedef struct initializer {
     const char *name;
-    int most;          /* arguments it may have */
+    int most; /* arguments it may have */
     double dflt[2];
     fill_function *fill;
 } initializer;
@@ -254,8 +254,8 @@ static int parse(const char *s, const initializer **which, double arg[2], error 
         char *one = strsep(&rest, ",");
         one += strspn(one, " ");
         if (i >= (*which)->most || !text_parse_real(one, &arg[i]) || !isfinite(arg[i]))
-            return error_set(e, PLN_E_INVALID, "initializer '%s' takes %d number%s in its parentheses, got '%.60s'", name,
-                             (*which)->most, (*which)->most == 1 ? "" : "s", s);
+            return error_set(e, PLN_E_INVALID, "initializer '%s' takes %d number%s in its parentheses, got '%.60s'",
+                             name, (*which)->most, (*which)->most == 1 ? "" : "s", s);
     }
     return PLN_OK;
 }
@@ -320,8 +320,10 @@ int initializer_fill(const char *s, const parameter *p, random_key key, float *o
         return status == PLN_OK ? fill_one(s, p, key, out, e) : status;
     int64_t last = p->rank ? p->shape[p->rank - 1] : 1, width = last / n, rows = p->size / last;
     if (last % n)
-        return error_set(e, PLN_E_INVALID, "initializer '%.60s' cuts '%s' into %d blocks, which do not divide its last "
-                         "dimension of %lld", s, p->name, n, (long long)last);
+        return error_set(e, PLN_E_INVALID,
+                         "initializer '%.60s' cuts '%s' into %d blocks, which do not divide its last "
+                         "dimension of %lld",
+                         s, p->name, n, (long long)last);
     parameter part = *p;
     part.shape[p->rank - 1] = width;
     part.size = rows * width;

@@ -33,6 +33,36 @@ static int take_name(layer *l, const option_value *v, error *e)
     return PLN_OK;
 }
 
+/* "snake" becomes "Snake", "hard_snake" "HardSnake". */
+static void camel_case(const char *name, char *out, size_t size)
+{
+    size_t n = 0;
+    int upper = 1;
+    for (; *name && n + 1 < size; name++) {
+        if (*name == '_') {
+            upper = 1;
+            continue;
+        }
+        out[n++] = upper && *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name;
+        upper = 0;
+    }
+    out[n] = 0;
+}
+
+/* Activations are written in snake case: where none is called so, the layer Snake is meant by "snake". */
+static int make_activation(registry *plugins, const char *name, layer **out, error *e)
+{
+    char camel[96];
+    error ignored;
+    int status = layer_make(plugins, name, NULL, 0, NULL, out, e);
+    if (status != PLN_E_MISSING)
+        return status;
+    camel_case(name, camel, sizeof camel);
+    if (strcmp(camel, name) == 0)
+        return status;
+    return layer_make(plugins, camel, NULL, 0, NULL, out, &ignored) == PLN_OK ? PLN_OK : status;
+}
+
 /* activation = "relu": one more layer, of that type, applied after each use. */
 static int take_activation(layer *l, registry *plugins, const option_value *v, error *e)
 {
@@ -41,7 +71,7 @@ static int take_activation(layer *l, registry *plugins, const option_value *v, e
         return PLN_OK;
     if (v->kind != VALUE_TEXT)
         return bad_host_option(l, v, "the name of an activation, such as \"relu\"", e);
-    if (layer_make(plugins, v->text, NULL, 0, NULL, &l->activation, &why) != PLN_OK)
+    if (make_activation(plugins, v->text, &l->activation, &why) != PLN_OK)
         return error_set(e, why.status, "%s: activation: %s", l->entry->head->name, why.text);
     l->activation->hidden = 1;
     if (l->activation->type->max_in != 1)

@@ -165,8 +165,10 @@ static int same_parameters(const model *m, const layer *l, const pln_plan *plan,
                 char a[128], b[128];
                 model_shape_text(&have, a, sizeof a);
                 model_shape_text(s, b, sizeof b);
-                return error_set(e, PLN_E_INVALID, "%s '%s' is used twice with inputs of different shapes: its %s would be "
-                                 "%s here and %s there", l->entry->head->name, l->name, s->name, b, a);
+                return error_set(e, PLN_E_INVALID,
+                                 "%s '%s' is used twice with inputs of different shapes: its %s would be "
+                                 "%s here and %s there",
+                                 l->entry->head->name, l->name, s->name, b, a);
             }
         }
     return PLN_OK;

@@ -21,15 +21,15 @@
 
 /* One parameter or state array of a layer. */
 typedef struct parameter {
-    int layer;                  /* the instance it belongs to */
-    uint32_t kind, flags;       /* PLN_PARAM or PLN_STATE; PLN_NO_DECAY, PLN_GRAD_ONCE */
-    char name[64];              /* "kernel" */
+    int layer;            /* the instance it belongs to */
+    uint32_t kind, flags; /* PLN_PARAM or PLN_STATE; PLN_NO_DECAY, PLN_GRAD_ONCE */
+    char name[64];        /* "kernel" */
     char axes[PLN_RANK + 1];
-    char init[128];             /* initializer */
+    char init[128]; /* initializer */
     int rank;
     int64_t shape[PLN_RANK];
-    int64_t size;               /* elements */
-    int64_t offset;             /* in the model's weights, in floats, a multiple of 64 */
+    int64_t size;   /* elements */
+    int64_t offset; /* in the model's weights, in floats, a multiple of 64 */
     int trainable;
 } parameter;
 
@@ -37,14 +37,14 @@ typedef struct layer {
     const plugin_entry *entry;
     const pln_layer *type;
     options opts;
-    char name[96];              /* unique in the model: "dense", "dense_1", or as given */
-    char where[256];            /* the script's line: "mnist_cnn.lua:11", or "" */
-    int named;                  /* the script gave the name */
+    char name[96];   /* unique in the model: "dense", "dense_1", or as given */
+    char where[256]; /* the script's line: "mnist_cnn.lua:11", or "" */
+    int named;       /* the script gave the name */
     int trainable;
-    struct layer *activation;   /* applied after each node of it, or NULL */
+    struct layer *activation;             /* applied after each node of it, or NULL */
     int parameters, nparameters, nstates; /* in model->parameters, params first; -1: not applied yet */
-    int number;                 /* 1-based position among the model's visible layers, for messages */
-    int hidden;                 /* is somebody's activation */
+    int number;                           /* 1-based position among the model's visible layers, for messages */
+    int hidden;                           /* is somebody's activation */
     int references;
 } layer;
 
@@ -55,7 +55,7 @@ typedef struct value {
 
 typedef struct node {
     int layer;
-    char name[112];             /* the layer's name, with "#2" from its second use on */
+    char name[112]; /* the layer's name, with "#2" from its second use on */
     int nin, nout;
     value in[MODEL_PORTS];
     pln_slot out[MODEL_PORTS];
@@ -63,20 +63,20 @@ typedef struct node {
 
 typedef struct model {
     registry *plugins;
-    layer **layers;             /* counted references */
+    layer **layers; /* counted references */
     int nlayers;
-    node **nodes;               /* in an order in which each comes after its inputs */
+    node **nodes; /* in an order in which each comes after its inputs */
     int nnodes;
     parameter *parameters;
     int nparameters;
     value inputs[MODEL_PORTS], outputs[MODEL_PORTS];
     int ninputs, noutputs;
-    float *weights;             /* all parameters and states, 64-byte aligned; NULL until model_initialize */
-    int64_t nweights;           /* floats in it, gaps included: trainable parameters first, then frozen ones, then states */
-    int64_t ntrainable;         /* floats of the first part */
-    char **classes;             /* class names, or NULL */
+    float *weights;     /* all parameters and states, 64-byte aligned; NULL until model_initialize */
+    int64_t nweights;   /* floats in it, gaps included: trainable parameters first, then frozen ones, then states */
+    int64_t ntrainable; /* floats of the first part */
+    char **classes;     /* class names, or NULL */
     int nclasses;
-    int final;                  /* model_outputs has been called */
+    int final; /* model_outputs has been called */
     int references;
 } model;
 

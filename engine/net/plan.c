@@ -7,15 +7,15 @@
 #include <string.h>
 
 #define PARTIAL_FLOATS 65536 /* most floats of partial gradients that pieces of one node may write */
-#define PIECES_WANTED 8      /* of a small batch */
-#define PIECE_MOST 8         /* samples; a piece's activations should stay in a core's cache */
-#define ALIGN_FLOATS 16
+#define PIECES_WANTED  8     /* of a small batch */
+#define PIECE_MOST     8     /* samples; a piece's activations should stay in a core's cache */
+#define ALIGN_FLOATS   16
 
 /* What is known of a node while building. */
 typedef struct draft_node {
     const layer *l;
     pln_plan slots;
-    int skipped;                /* joined into the loss: not run */
+    int skipped; /* joined into the loss: not run */
     int piecewise;
     int backward;               /* its backward runs */
     unsigned keep_in, keep_out; /* bits: inputs and outputs that backward reads */
@@ -24,18 +24,18 @@ typedef struct draft_node {
 
 /* What is known of a value (node, output): indices into draft.values are value_at(). */
 typedef struct draft_value {
-    int buffer;                 /* its data; shared by views and in-place results */
-    int gradient;               /* buffer of its gradient; -1: none yet */
-    int wants;                  /* a gradient is of use: something trainable is upstream */
-    int written;                /* its gradient has been written once already */
+    int buffer;   /* its data; shared by views and in-place results */
+    int gradient; /* buffer of its gradient; -1: none yet */
+    int wants;    /* a gradient is of use: something trainable is upstream */
+    int written;  /* its gradient has been written once already */
 } draft_value;
 
 typedef struct draft {
     plan *p;
     const plan_request *q;
     draft_node *nodes;
-    draft_value *values;        /* [nnodes * MODEL_PORTS] */
-    value pred;                 /* what the loss reads */
+    draft_value *values; /* [nnodes * MODEL_PORTS] */
+    value pred;          /* what the loss reads */
     error *e;
 } draft;
 
@@ -138,7 +138,7 @@ static void shape_tensor(pln_tensor *t, const pln_slot *s)
 /* Binds a tensor of the plan's memory to an operation; all element types in use have four bytes. */
 static int bind_buffer(draft *d, op *x, int b, const pln_slot *s)
 {
-    bind y = {.buffer = b, .sample_bytes = grows(s) ? 4 * sample_count(s) : 0};
+    bind y = {.buffer = b, .hot = -1, .sample_bytes = grows(s) ? 4 * sample_count(s) : 0};
     pln_tensor *t = add_bind(x, y);
     if (!t)
         return error_memory(d->e);
@@ -150,7 +150,7 @@ static int bind_buffer(draft *d, op *x, int b, const pln_slot *s)
 
 static int bind_outside(draft *d, op *x, void *base, const pln_slot *s)
 {
-    pln_tensor *t = add_bind(x, (bind){.buffer = -1, .base = base});
+    pln_tensor *t = add_bind(x, (bind){.buffer = -1, .hot = -1, .base = base});
     if (!t)
         return error_memory(d->e);
     shape_tensor(t, s);
@@ -159,7 +159,7 @@ static int bind_outside(draft *d, op *x, void *base, const pln_slot *s)
 
 static int bind_absent(draft *d, op *x)
 {
-    return add_bind(x, (bind){.buffer = -1, .absent = 1}) ? PLN_OK : error_memory(d->e);
+    return add_bind(x, (bind){.buffer = -1, .hot = -1, .absent = 1}) ? PLN_OK : error_memory(d->e);
 }
 
 /* ---- what the nodes declare ---- */
@@ -249,11 +249,14 @@ static int check_loss(draft *d)
     snprintf(at_compile.where, sizeof at_compile.where, "%s", r->where);
     snprintf(at_compile.label, sizeof at_compile.label, "loss %s", r->loss.entry->head->name);
     const pln_slot *pred = slot_of(d, d->q->m->outputs[0]);
-    int status = host_take_error(h, loss_type(d)->check(&h->table, r->loss.opts.bytes, &at_compile, pred, d->q->target), d->e);
+    int status =
+        host_take_error(h, loss_type(d)->check(&h->table, r->loss.opts.bytes, &at_compile, pred, d->q->target), d->e);
     for (int i = 0; i < r->nmetrics && status == PLN_OK; i++) {
         snprintf(at_compile.label, sizeof at_compile.label, "metric %s", r->metrics[i].name);
-        status = host_take_error(h, metric_type(d, i)->cells(&h->table, r->metrics[i].opts.bytes, &at_compile, pred,
-                                                              d->q->target, &d->p->ncells[i]), d->e);
+        status = host_take_error(h,
+                                 metric_type(d, i)->cells(&h->table, r->metrics[i].opts.bytes, &at_compile, pred,
+                                                          d->q->target, &d->p->ncells[i]),
+                                 d->e);
         if (status == PLN_OK && (d->p->ncells[i] < 1 || d->p->ncells[i] > 4096))
             status = error_set(d->e, PLN_E_INVALID, "metric %s asks for %u cells; 1 to 4096 are possible",
                                r->metrics[i].name, d->p->ncells[i]);
@@ -298,7 +301,8 @@ static int mark_backward(draft *d)
         if (!reached[i] || n->skipped || is_source(d, i) || !at(d, (value){i, 0})->wants)
             continue;
         if (!n->l->type->backward && !is_view(d, i) && status == PLN_OK)
-            status = error_set(d->e, PLN_E_INVALID, "%s%s%s has no backward function: it cannot be trained through; set "
+            status = error_set(d->e, PLN_E_INVALID,
+                               "%s%s%s has no backward function: it cannot be trained through; set "
                                "trainable = false on the layers before it, or use the model for prediction alone",
                                n->l->where, n->l->where[0] ? ": " : "", n->l->entry->head->name);
         n->backward = 1;
@@ -353,8 +357,8 @@ static int place_values(draft *d, int i)
             dv->buffer = at(d, x->in[s->index])->buffer;
             continue;
         }
-        if ((s->flags & PLN_IN_PLACE) && s->index == 0 &&
-            sample_count(s) == sample_count(slot_of(d, x->in[0])) && may_overwrite(d, i, x->in[0])) {
+        if ((s->flags & PLN_IN_PLACE) && s->index == 0 && sample_count(s) == sample_count(slot_of(d, x->in[0])) &&
+            may_overwrite(d, i, x->in[0])) {
             dv->buffer = at(d, x->in[0])->buffer;
             continue;
         }
@@ -448,7 +452,7 @@ static int bind_scratch(draft *d, op *x, int i, span *where)
         if (b < 0)
             return error_memory(d->e);
         touch(d, b, x->region);
-        pln_tensor *t = add_bind(x, (bind){.buffer = b, .lane_bytes = x->piecewise ? bytes : 0});
+        pln_tensor *t = add_bind(x, (bind){.buffer = b, .hot = -1, .lane_bytes = x->piecewise ? bytes : 0});
         if (!t)
             return error_memory(d->e);
         shape_tensor(t, s);
@@ -558,7 +562,8 @@ static int add_loss(draft *d)
     if (p->target_buffer < 0 || p->value_buffer < 0 || p->scale_buffer < 0)
         return error_memory(d->e);
     g->out = (span){0, 2};
-    if (bind_buffer(d, g, p->target_buffer, d->q->target) != PLN_OK || bind_buffer(d, g, p->scale_buffer, &one) != PLN_OK)
+    if (bind_buffer(d, g, p->target_buffer, d->q->target) != PLN_OK ||
+        bind_buffer(d, g, p->scale_buffer, &one) != PLN_OK)
         return PLN_E_MEMORY;
 
     op *x = add_op(d, OP_LOSS, d->pred.node, 1);
@@ -577,7 +582,7 @@ static int add_loss(draft *d)
     if (status != PLN_OK || b < 0)
         return error_memory(d->e);
     touch(d, b, x->region);
-    pln_tensor *t = add_bind(x, (bind){.buffer = b, .lane_bytes = scratch});
+    pln_tensor *t = add_bind(x, (bind){.buffer = b, .hot = -1, .lane_bytes = scratch});
     if (!t)
         return error_memory(d->e);
     shape_tensor(t, pred);
@@ -607,6 +612,14 @@ static int add_metric(draft *d, int i)
     return status == PLN_OK ? bind_buffer(d, x, d->p->scale_buffer, &one) : status;
 }
 
+static int used_once(const draft *d, const layer *l)
+{
+    int uses = 0;
+    for (int i = 0; i < d->q->m->nnodes; i++)
+        uses += d->nodes[i].l == l;
+    return uses == 1;
+}
+
 /* dparam: the gradients' own place, or a place for each piece. */
 static int bind_dparams(draft *d, op *x, int i)
 {
@@ -631,6 +644,10 @@ static int bind_dparams(draft *d, op *x, int i)
         if (!x->piecewise) {
             if (bind_outside(d, x, p->gradients + q->offset, &s) != PLN_OK)
                 return PLN_E_MEMORY;
+            if ((q->flags & PLN_GRAD_ONCE) && used_once(d, l)) {
+                x->binds[x->nbinds - 1].hot = index;
+                p->may_be_hot[index] = 1;
+            }
             continue;
         }
         int64_t stride = (q->size + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
@@ -638,7 +655,7 @@ static int bind_dparams(draft *d, op *x, int i)
         partial *grown = realloc(p->partials, (size_t)(p->npartials + 1) * sizeof *grown);
         if (grown)
             p->partials = grown;
-        pln_tensor *t = b < 0 || !grown ? NULL : add_bind(x, (bind){.buffer = b, .piece_bytes = 4 * stride});
+        pln_tensor *t = b < 0 || !grown ? NULL : add_bind(x, (bind){.buffer = b, .hot = -1, .piece_bytes = 4 * stride});
         if (!t)
             return error_memory(d->e);
         shape_tensor(t, &s);
@@ -801,19 +818,33 @@ static void fill_call(const draft *d, op *x, int lane)
     op_lane *l = &x->lane[lane];
     pln_tensor **t = l->pointers;
     if (x->kind == OP_FORWARD || x->kind == OP_BACKWARD) {
-        l->call = (pln_call){
-            .size = PLN_SIZE_TO(pln_call, lane), .mode = (uint32_t)p->mode, .nin = (uint32_t)x->in.n,
-            .nout = (uint32_t)x->out.n, .opts = d->nodes[x->node].l->opts.bytes, .node = &p->nodes[x->node],
-            .in = (const pln_tensor *const *)t + x->in.at, .out = t + x->out.at,
-            .dout = (const pln_tensor *const *)t + x->dout.at, .din = t + x->din.at,
-            .param = (const pln_tensor *const *)t + x->param.at, .dparam = t + x->dparam.at, .beta = x->beta,
-            .state = t + x->state.at, .keep = t + x->keep.at, .scratch = t + x->scratch.at, .lane = (uint32_t)lane};
+        l->call = (pln_call){.size = PLN_SIZE_TO(pln_call, lane),
+                             .mode = (uint32_t)p->mode,
+                             .nin = (uint32_t)x->in.n,
+                             .nout = (uint32_t)x->out.n,
+                             .opts = d->nodes[x->node].l->opts.bytes,
+                             .node = &p->nodes[x->node],
+                             .in = (const pln_tensor *const *)t + x->in.at,
+                             .out = t + x->out.at,
+                             .dout = (const pln_tensor *const *)t + x->dout.at,
+                             .din = t + x->din.at,
+                             .param = (const pln_tensor *const *)t + x->param.at,
+                             .dparam = t + x->dparam.at,
+                             .beta = x->beta,
+                             .state = t + x->state.at,
+                             .keep = t + x->keep.at,
+                             .scratch = t + x->scratch.at,
+                             .lane = (uint32_t)lane};
     }
     if (x->kind == OP_LOSS || x->kind == OP_METRIC) {
         const recipe_part *part = x->kind == OP_LOSS ? &p->r->loss : &p->r->metrics[x->part];
         int by_order = part->entry->head->flags & PLN_ORDER_ONLY;
-        l->loss = (pln_loss_call){.size = PLN_SIZE_TO(pln_loss_call, linked), .lane = (uint32_t)lane,
-                                  .opts = part->opts.bytes, .node = &p->nodes[x->node], .pred = t[0], .target = t[1],
+        l->loss = (pln_loss_call){.size = PLN_SIZE_TO(pln_loss_call, linked),
+                                  .lane = (uint32_t)lane,
+                                  .opts = part->opts.bytes,
+                                  .node = &p->nodes[x->node],
+                                  .pred = t[0],
+                                  .target = t[1],
                                   .linked = p->linked && (x->kind == OP_LOSS || by_order)};
         if (x->kind == OP_LOSS) {
             l->loss.scratch = t[4];
@@ -834,7 +865,8 @@ static int allocate(draft *d)
         return PLN_OK;
     p->memory = aligned_alloc(64, (size_t)p->bytes + 64);
     if (!p->memory)
-        return error_set(d->e, PLN_E_MEMORY, "out of memory: a batch of %lld needs %.1f MB; a smaller batch_size needs less",
+        return error_set(d->e, PLN_E_MEMORY,
+                         "out of memory: a batch of %lld needs %.1f MB; a smaller batch_size needs less",
                          (long long)p->capacity, (double)p->bytes / 1e6);
     for (int i = 0; i < RECIPE_METRICS && p->r && i < p->r->nmetrics; i++)
         if (!(p->cells[i] = calloc((size_t)p->pieces * p->ncells[i], sizeof(double))))
@@ -855,6 +887,10 @@ static int allocate(draft *d)
 static int allocate_gradients(draft *d)
 {
     plan *p = d->p;
+    p->may_be_hot = calloc((size_t)p->m->nparameters + 1, 1);
+    p->sinks = calloc((size_t)p->m->nparameters + 1, sizeof *p->sinks);
+    if (!p->may_be_hot || !p->sinks)
+        return error_memory(d->e);
     if (!d->q->backward || d->q->dry)
         return PLN_OK;
     size_t bytes = ((size_t)p->m->ntrainable * sizeof(float) + 63) / 64 * 64 + 64;
@@ -915,7 +951,10 @@ int plan_build(const plan_request *q, plan **out, error *e)
 {
     const model *m = q->m;
     plan *p = calloc(1, sizeof *p);
-    draft d = {.p = p, .q = q, .e = e, .nodes = calloc((size_t)m->nnodes + 1, sizeof *d.nodes),
+    draft d = {.p = p,
+               .q = q,
+               .e = e,
+               .nodes = calloc((size_t)m->nnodes + 1, sizeof *d.nodes),
                .values = calloc((size_t)m->nnodes * MODEL_PORTS + 1, sizeof *d.values)};
     int status = PLN_OK;
     if (!p || !d.nodes || !d.values) {
@@ -972,5 +1011,7 @@ void plan_free(plan *p)
     free(p->nodes);
     free(p->memory);
     free(p->gradients);
+    free(p->may_be_hot);
+    free(p->sinks);
     free(p);
 }

@@ -7,8 +7,8 @@
 
 static const char *const CLIPS[] = {"clipvalue", "clipnorm", "global_clipnorm", "name", NULL};
 
-static int part_make(recipe_part *part, registry *plugins, uint32_t kind, const char *type, const option_value *v, int n,
-                     const char *const *extra, error *e)
+static int part_make(recipe_part *part, registry *plugins, uint32_t kind, const char *type, const option_value *v,
+                     int n, const char *const *extra, error *e)
 {
     const plugin_entry *entry;
     int status = registry_find(plugins, kind, type, &entry, e);
@@ -111,7 +111,7 @@ json_t *recipe_json(const recipe *r)
     json_t *metrics = json_array();
     for (int i = 0; i < r->nmetrics; i++)
         json_array_append_new(metrics, part_json(&r->metrics[i]));
-    return json_pack("{s:o, s:o, s:o, s:f, s:f, s:f}", "optimizer", part_json(&r->optimizer), "loss", part_json(&r->loss),
-                     "metrics", metrics, "clipvalue", r->clipvalue, "clipnorm", r->clipnorm, "global_clipnorm",
-                     r->global_clipnorm);
+    return json_pack("{s:o, s:o, s:o, s:f, s:f, s:f}", "optimizer", part_json(&r->optimizer), "loss",
+                     part_json(&r->loss), "metrics", metrics, "clipvalue", r->clipvalue, "clipnorm", r->clipnorm,
+                     "global_clipnorm", r->global_clipnorm);
 }

@@ -21,7 +21,8 @@ typedef struct element {
 } element;
 
 static const element ELEMENTS[] = {
-    {"F32", PLN_F32, 4}, {"BF16", PLN_BF16, 2}, {"F16", PLN_F16, 2}, {"I32", PLN_I32, 4}, {"I64", PLN_I64, 8}, {"U8", PLN_U8, 1},
+    {"F32", PLN_F32, 4}, {"BF16", PLN_BF16, 2}, {"F16", PLN_F16, 2},
+    {"I32", PLN_I32, 4}, {"I64", PLN_I64, 8},   {"U8", PLN_U8, 1},
 };
 
 struct weights_file {
@@ -99,21 +100,24 @@ static int read_tensor(weights_file *f, const char *path, const char *name, cons
     int64_t room = (int64_t)f->size - data, bytes;
     t->name = name;
     if (!kind)
-        return error_set(e, PLN_E_FORMAT, "%s: tensor '%.80s' has the dtype '%.20s', which this program does not read", path,
-                         name, json_is_string(json_object_get(j, "dtype")) ? json_string_value(json_object_get(j, "dtype"))
-                                                                           : "(none)");
+        return error_set(
+            e, PLN_E_FORMAT, "%s: tensor '%.80s' has the dtype '%.20s', which this program does not read", path, name,
+            json_is_string(json_object_get(j, "dtype")) ? json_string_value(json_object_get(j, "dtype")) : "(none)");
     t->dtype = kind->dtype;
     if (!read_shape(json_object_get(j, "shape"), t) || __builtin_mul_overflow(t->count, kind->bytes, &bytes))
-        return error_set(e, PLN_E_FORMAT, "%s: tensor '%.80s' has no proper shape (at most %d dimensions, none negative)",
-                         path, name, PLN_RANK);
-    int64_t begin = json_integer_value(json_array_get(offsets, 0)), end = json_integer_value(json_array_get(offsets, 1));
+        return error_set(e, PLN_E_FORMAT,
+                         "%s: tensor '%.80s' has no proper shape (at most %d dimensions, none negative)", path, name,
+                         PLN_RANK);
+    int64_t begin = json_integer_value(json_array_get(offsets, 0)),
+            end = json_integer_value(json_array_get(offsets, 1));
     if (json_array_size(offsets) != 2 || !json_is_integer(json_array_get(offsets, 0)) ||
         !json_is_integer(json_array_get(offsets, 1)) || begin < 0 || end < begin || end > room)
-        return error_set(e, PLN_E_FORMAT, "%s: tensor '%.80s' has data offsets outside the file (%lld to %lld of %lld bytes)",
-                         path, name, (long long)begin, (long long)end, (long long)room);
+        return error_set(e, PLN_E_FORMAT,
+                         "%s: tensor '%.80s' has data offsets outside the file (%lld to %lld of %lld bytes)", path,
+                         name, (long long)begin, (long long)end, (long long)room);
     if (end - begin != bytes)
-        return error_set(e, PLN_E_FORMAT, "%s: tensor '%.80s' needs %lld bytes by its shape, its offsets give %lld", path,
-                         name, (long long)bytes, (long long)(end - begin));
+        return error_set(e, PLN_E_FORMAT, "%s: tensor '%.80s' needs %lld bytes by its shape, its offsets give %lld",
+                         path, name, (long long)bytes, (long long)(end - begin));
     t->data = f->map + data + begin;
     f->n++;
     return PLN_OK;
@@ -159,11 +163,14 @@ static int read_header(weights_file *f, const char *path, error *e)
     for (int i = 7; i >= 0; i--)
         length = length << 8 | (unsigned char)f->map[i];
     if (length > HEADER_MOST || length > f->size - 8)
-        return error_set(e, PLN_E_FORMAT, "%s is no safetensors file, or it is cut off: its header claims %llu bytes, the file "
-                         "has %zu", path, (unsigned long long)length, f->size);
+        return error_set(e, PLN_E_FORMAT,
+                         "%s is no safetensors file, or it is cut off: its header claims %llu bytes, the file "
+                         "has %zu",
+                         path, (unsigned long long)length, f->size);
     f->header = json_loadb(f->map + 8, (size_t)length, JSON_REJECT_DUPLICATES, &why);
     if (!json_is_object(f->header))
-        return error_set(e, PLN_E_FORMAT, "%s: its header is no JSON object (%s)", path, f->header ? "another value" : why.text);
+        return error_set(e, PLN_E_FORMAT, "%s: its header is no JSON object (%s)", path,
+                         f->header ? "another value" : why.text);
     f->tensors = calloc(json_object_size(f->header) + 1, sizeof *f->tensors);
     if (!f->tensors)
         return error_memory(e);

@@ -1,4 +1,5 @@
 /* Running a plan: the hot loop of training.  Nothing here allocates. */
+#include <math.h>
 #include <string.h>
 
 #include "base/fpu.h"
@@ -9,11 +10,11 @@
 typedef struct run {
     plan *p;
     const plan_batch *b;
-    int first, last;    /* operations of the region */
+    int first, last; /* operations of the region */
 } run;
 
 /* Points an operation's tensors at samples `from` .. from+n-1. */
-static void bind_piece(const op *x, op_lane *l, int lane, int64_t piece, int64_t from, int64_t n)
+static void bind_piece(plan *p, const op *x, op_lane *l, int lane, int64_t piece, int64_t from, int64_t n)
 {
     for (int i = 0; i < x->nbinds; i++) {
         const bind *b = &x->binds[i];
@@ -21,6 +22,10 @@ static void bind_piece(const op *x, op_lane *l, int lane, int64_t piece, int64_t
         if (b->base)
             t->data = b->base + from * b->sample_bytes + piece * b->piece_bytes + lane * b->lane_bytes;
         t->first = from;
+        if (b->hot >= 0) {
+            t->host = p->hot ? &p->sinks[b->hot] : NULL;
+            t->data = p->hot ? NULL : t->data;
+        }
         if (t->rank && x->shapes[i].shape[0] == 0)
             t->shape[0] = n;
     }
@@ -124,7 +129,7 @@ static int call(plan *p, const op *x, const plan_batch *b, int lane, int64_t pie
 {
     op_lane *l = &x->lane[lane];
     const pln_layer *type = p->m->layers[p->m->nodes[x->node]->layer]->type;
-    bind_piece(x, l, lane, piece, from, n);
+    bind_piece(p, x, l, lane, piece, from, n);
     l->call.step = b->step;
     switch (x->kind) {
     case OP_GATHER:
@@ -211,11 +216,16 @@ static int run_all(plan *p, const plan_batch *b)
 {
     run r = {.p = p, .b = b};
     int64_t pieces = (b->n + p->piece - 1) / p->piece;
-    int status = PLN_OK;
+    int status = PLN_OK, finite = 0;
     for (int i = 0; i < p->nops && status == PLN_OK; i = r.last + 1) {
         r.first = r.last = i;
         while (r.last + 1 < p->nops && p->ops[r.last + 1].region == p->ops[i].region)
             r.last++;
+        if (p->hot && p->ops[i].kind == OP_BACKWARD && !p->ops[i].piecewise && !finite) {
+            finite = isfinite(plan_loss(p, b->n));
+            if (!finite)
+                return PLN_OK; /* before anything is updated: the trainer sees the loss */
+        }
         if (p->ops[i].piecewise)
             status = lanes_run(p->pool, pieces, run_piece, &r);
         else

@@ -19,34 +19,35 @@
 typedef struct recipe_part {
     const plugin_entry *entry;
     options opts;
-    char name[64];                  /* the name the script used: "accuracy" */
+    char name[64]; /* the name the script used: "accuracy" */
 } recipe_part;
 
 typedef struct recipe {
     recipe_part optimizer, loss, metrics[RECIPE_METRICS];
     int nmetrics;
     double clipvalue, clipnorm, global_clipnorm; /* 0: off */
-    char where[256];                /* the script's line of compile */
+    char where[256];                             /* the script's line of compile */
 } recipe;
 
 /* Adds the parts.  `name` is the plugin's type; options as for a layer; clip options are taken out of the optimizer's.
  * A metric called as the loss's `metric` field calls it may be asked for as "accuracy" ("acc"). */
 int recipe_optimizer(recipe *r, registry *plugins, const char *type, const option_value *v, int n, error *e);
 int recipe_loss(recipe *r, registry *plugins, const char *type, const option_value *v, int n, error *e);
-int recipe_metric(recipe *r, registry *plugins, const char *type, const option_value *v, int n, error *e); /* after the loss */
+int recipe_metric(recipe *r, registry *plugins, const char *type, const option_value *v, int n,
+                  error *e); /* after the loss */
 void recipe_free(recipe *r);
 json_t *recipe_json(const recipe *r);
 
 typedef struct fit_options {
-    const dataset *train;           /* kept alive by the caller */
-    const dataset *validation;      /* or NULL */
-    int64_t epochs, batch_size;     /* >= 1 */
+    const dataset *train;       /* kept alive by the caller */
+    const dataset *validation;  /* or NULL */
+    int64_t epochs, batch_size; /* >= 1 */
     uint64_t seed;
     int shuffle;
     int64_t initial_epoch;
-    const float *class_weight;      /* [nclasses] or NULL */
+    const float *class_weight; /* [nclasses] or NULL */
     int64_t nclass_weight;
-    const float *sample_weight;     /* [train->count] or NULL */
+    const float *sample_weight; /* [train->count] or NULL */
 } fit_options;
 
 enum { TRAINER_BATCH = 1, TRAINER_TICK, TRAINER_EPOCH, TRAINER_DONE };
@@ -54,16 +55,16 @@ enum { TRAINER_BATCH = 1, TRAINER_TICK, TRAINER_EPOCH, TRAINER_DONE };
 /* One epoch's record, or how far the current one is. */
 typedef struct trainer_event {
     int kind;
-    int64_t epoch;                  /* 1-based */
-    int64_t epochs, batch, batches; /* batches done of batches */
-    int validating;                 /* the tick is in the validation part */
-    double loss, metrics[RECIPE_METRICS];           /* means over the samples of this epoch so far */
-    double val_loss, val_metrics[RECIPE_METRICS];   /* EPOCH only; NaN without validation data */
+    int64_t epoch;                                /* 1-based */
+    int64_t epochs, batch, batches;               /* batches done of batches */
+    int validating;                               /* the tick is in the validation part */
+    double loss, metrics[RECIPE_METRICS];         /* means over the samples of this epoch so far */
+    double val_loss, val_metrics[RECIPE_METRICS]; /* EPOCH only; NaN without validation data */
     double learning_rate;
-    double grad_norm;               /* EPOCH: global norm of the last batch's gradient */
-    double seconds;                 /* of this epoch so far, validation included */
-    double images_per_second;       /* training samples over the training part's time */
-    uint64_t step;                  /* batches done in all */
+    double grad_norm;         /* EPOCH: global norm of the last batch's gradient */
+    double seconds;           /* of this epoch so far, validation included */
+    double images_per_second; /* training samples over the training part's time */
+    uint64_t step;            /* batches done in all */
 } trainer_event;
 
 typedef struct trainer trainer;
@@ -91,6 +92,13 @@ void trainer_digest(const trainer *t, char hex[HASH_HEX]);
  * of safetensors, written atomically.  Restoring into a trainer of another shape is refused. */
 int trainer_save(const trainer *t, const char *path, error *e);
 int trainer_restore(trainer *t, const char *path, error *e);
+/* The same, with bytes of the caller's in the same file (its own state; atomic together).  *extra is malloc'd, and NULL
+ * when the file holds none or restoring failed. */
+int trainer_save_with(const trainer *t, const void *extra, size_t count, const char *path, error *e);
+int trainer_restore_with(trainer *t, const char *path, void **extra, size_t *count, error *e);
+
+/* Where it stands: epochs finished, batches done in the current one, batches done in all. */
+void trainer_position(const trainer *t, int64_t *epoch, int64_t *batch, uint64_t *step);
 
 /* The finished epochs' records: [rows][columns] of loss, metrics, val_loss, val_metrics; the trainer's own. */
 const double *trainer_epochs(const trainer *t, int64_t *rows, int64_t *columns);

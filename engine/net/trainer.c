@@ -37,17 +37,26 @@ static int open_parts(trainer *t, lanes *pool, error *e)
     int status = data_fits(t->m, o->train, e);
     if (status == PLN_OK)
         status = data_target(o->train, &target, e);
+    if (status == PLN_OK && t->m->noutputs != 1)
+        status = error_set(e, PLN_E_INVALID, "fit: the model has %d outputs; training wants one", t->m->noutputs);
     if (status == PLN_OK && t->m->ntrainable == 0)
         status = error_set(e, PLN_E_INVALID, "fit: the model has no parameter that can be trained");
     if (status != PLN_OK)
         return status;
     int64_t capacity = o->batch_size < o->train->count ? o->batch_size : o->train->count;
-    plan_request q = {.m = t->m, .r = t->r, .mode = PLN_TRAIN, .backward = 1, .capacity = capacity, .seed = o->seed,
-                      .pool = pool, .target = &target};
+    plan_request q = {.m = t->m,
+                      .r = t->r,
+                      .mode = PLN_TRAIN,
+                      .backward = 1,
+                      .capacity = capacity,
+                      .seed = o->seed,
+                      .pool = pool,
+                      .target = &target};
     if ((status = plan_build(&q, &t->p, e)) != PLN_OK)
         return status;
     if ((status = update_open(t->m, t->r, pool, &t->u, e)) != PLN_OK)
         return status;
+    update_join(t->u, t->p);
     if (o->validation) {
         status = evaluator_open(t->m, t->r, o->validation, EVALUATE_BATCH, pool, &t->v, e);
         if (status != PLN_OK)
@@ -129,7 +138,8 @@ static int nonfinite(const trainer *t, double loss, error *e)
 {
     char rate[32];
     text_real(trainer_rate(t), rate);
-    return error_set(e, PLN_E_NONFINITE, "the loss became %s in epoch %lld, batch %lld of %lld (learning_rate %s); a smaller "
+    return error_set(e, PLN_E_NONFINITE,
+                     "the loss became %s in epoch %lld, batch %lld of %lld (learning_rate %s); a smaller "
                      "learning_rate or clipping (global_clipnorm = 1) usually helps",
                      isnan(loss) ? "not a number (NaN)" : "infinite", (long long)t->at.epoch + 1,
                      (long long)t->at.batch + 1, (long long)t->batches, rate);
@@ -141,17 +151,25 @@ static int train_batch(trainer *t, error *e)
     int64_t begin = t->at.batch * t->p->capacity, n = o->train->count - begin;
     if (n > t->p->capacity)
         n = t->p->capacity;
-    plan_batch b = {.n = n, .set = o->train, .begin = begin, .shuffled = o->shuffle, .key = t->key,
-                    .row = (uint64_t)t->at.epoch, .class_weight = o->class_weight, .nclass_weight = o->nclass_weight,
-                    .sample_weight = o->sample_weight, .step = t->at.step};
+    plan_batch b = {.n = n,
+                    .set = o->train,
+                    .begin = begin,
+                    .shuffled = o->shuffle,
+                    .key = t->key,
+                    .row = (uint64_t)t->at.epoch,
+                    .class_weight = o->class_weight,
+                    .nclass_weight = o->nclass_weight,
+                    .sample_weight = o->sample_weight,
+                    .step = t->at.step};
+    int last = t->at.batch + 1 == t->batches; /* its gradient's norm is recorded with the epoch */
+    update_begin(t->u, t->p, trainer_rate(t), t->at.step, last);
     int status = plan_run(t->p, &b, e);
     if (status != PLN_OK)
         return status;
     double loss = plan_loss(t->p, n);
     if (!isfinite(loss))
         return nonfinite(t, loss, e);
-    int last = t->at.batch + 1 == t->batches;
-    status = update_run(t->u, t->p->gradients, trainer_rate(t), t->at.step, last ? &t->grad_norm : NULL, e);
+    status = update_end(t->u, t->p, last ? &t->grad_norm : NULL, e);
     if (status != PLN_OK)
         return status;
     t->at.loss += loss;
@@ -167,9 +185,16 @@ static int train_batch(trainer *t, error *e)
 
 static void fill_event(const trainer *t, trainer_event *x, int kind)
 {
-    *x = (trainer_event){.kind = kind, .epoch = t->at.epoch + 1, .epochs = t->o.epochs, .batch = t->at.batch,
-                         .batches = t->batches, .validating = t->validating, .learning_rate = trainer_rate(t),
-                         .grad_norm = t->grad_norm, .step = t->at.step, .val_loss = NAN};
+    *x = (trainer_event){.kind = kind,
+                         .epoch = t->at.epoch + 1,
+                         .epochs = t->o.epochs,
+                         .batch = t->at.batch,
+                         .batches = t->batches,
+                         .validating = t->validating,
+                         .learning_rate = trainer_rate(t),
+                         .grad_norm = t->grad_norm,
+                         .step = t->at.step,
+                         .val_loss = NAN};
     x->loss = t->at.samples ? t->at.loss / (double)t->at.samples : NAN;
     for (int i = 0; i < t->r->nmetrics; i++) {
         x->metrics[i] = t->at.samples ? metric_value(t->r, i, t->cells[i]) : NAN;

@@ -29,7 +29,8 @@ static int cut(update *u)
     u->slices = calloc((size_t)u->nslices + 1, sizeof *u->slices);
     u->sums = calloc((size_t)u->nslices + 1, sizeof *u->sums);
     u->gscale = calloc((size_t)u->m->nparameters + 1, sizeof *u->gscale);
-    if (!u->slices || !u->sums || !u->gscale)
+    u->hot = calloc((size_t)u->m->nparameters + 1, sizeof *u->hot);
+    if (!u->slices || !u->sums || !u->gscale || !u->hot)
         return 0;
     int64_t n = 0;
     for (int i = 0; i < u->m->nparameters; i++) {
@@ -87,14 +88,14 @@ void update_free(update *u)
     free(u->slices);
     free(u->sums);
     free(u->gscale);
+    free(u->hot);
     free(u);
 }
 
 typedef struct pass {
     update *u;
     float *gradients;
-    double rate, k[8];
-    uint64_t step;
+    int hot;
 } pass;
 
 static int clip_values(void *context, int64_t piece, int lane)
@@ -150,31 +151,77 @@ static double scale_by_norms(update *u)
     return norm;
 }
 
-static int update_piece(void *context, int64_t piece, int lane)
+/* The optimizer on `count` elements of a parameter, from `offset` on. */
+static int update_range(const update *u, int parameter_index, int64_t offset, int64_t count, const float *g)
 {
-    const pass *s = context;
-    const update *u = s->u;
-    const update_slice *x = &u->slices[piece];
-    const parameter *p = &u->m->parameters[x->parameter];
+    const parameter *p = &u->m->parameters[parameter_index];
     float *slots[UPDATE_SLOTS];
-    (void)lane;
     for (int i = 0; i < u->nslots; i++)
-        slots[i] = u->slots[i] ? u->slots[i] + p->offset + x->offset : NULL;
-    pln_update call = {.size = PLN_SIZE_TO(pln_update, k), .param_flags = p->flags, .offset = x->offset, .count = x->count,
-                       .w = u->m->weights + p->offset + x->offset, .g = s->gradients + p->offset + x->offset, .slot = slots,
-                       .gscale = u->gscale[x->parameter], .lr = s->rate, .step = s->step,
-                       .opts = u->r->optimizer.opts.bytes, .k = s->k};
+        slots[i] = u->slots[i] ? u->slots[i] + p->offset + offset : NULL;
+    pln_update call = {.size = PLN_SIZE_TO(pln_update, k),
+                       .param_flags = p->flags,
+                       .offset = offset,
+                       .count = count,
+                       .w = u->m->weights + p->offset + offset,
+                       .g = g,
+                       .slot = slots,
+                       .gscale = u->gscale[parameter_index],
+                       .lr = u->rate,
+                       .step = u->step,
+                       .opts = u->r->optimizer.opts.bytes,
+                       .k = u->k};
     return optimizer(u)->update(&u->services.table, &call);
 }
 
-int update_run(update *u, float *gradients, double rate, uint64_t step, double *norm, error *e)
+static int update_piece(void *context, int64_t piece, int lane)
 {
-    pass s = {.u = u, .gradients = gradients, .rate = rate, .step = step};
-    const pln_optimizer *o = optimizer(u);
+    const pass *s = context;
+    const update_slice *x = &s->u->slices[piece];
+    const parameter *p = &s->u->m->parameters[x->parameter];
+    (void)lane;
+    if (s->hot && s->u->may_be_hot[x->parameter])
+        return PLN_OK;
+    return update_range(s->u, x->parameter, x->offset, x->count, s->gradients + p->offset + x->offset);
+}
+
+/* A block of rows of a gradient, straight from the product that made it. */
+static int take_block(void *context, int64_t row, int64_t rows, float *block, int lane)
+{
+    const hot_gradient *hot = context;
+    const parameter *p = &hot->u->m->parameters[hot->parameter];
+    int64_t length = p->size / p->shape[0];
+    (void)lane;
+    return update_range(hot->u, hot->parameter, row * length, rows * length, block);
+}
+
+void update_join(update *u, plan *p)
+{
+    u->may_be_hot = p->may_be_hot;
+    for (int i = 0; i < u->m->nparameters; i++) {
+        u->hot[i] = (hot_gradient){u, i};
+        p->sinks[i] = (host_sink){take_block, &u->hot[i]};
+    }
+}
+
+void update_begin(update *u, plan *p, double rate, uint64_t step, int norm_wanted)
+{
     const recipe *r = u->r;
-    unsigned state = fpu_enter();
+    const pln_optimizer *o = optimizer(u);
+    int clips = r->clipvalue > 0 || r->clipnorm > 0 || r->global_clipnorm > 0;
+    u->rate = rate;
+    u->step = step;
+    p->hot = !norm_wanted && !clips && (o->flags & PLN_ELEMENTWISE);
     for (int i = 0; i < u->m->nparameters; i++)
         u->gscale[i] = 1.0f;
+    if (o->begin)
+        o->begin(r->optimizer.opts.bytes, step, rate, u->k);
+}
+
+int update_end(update *u, plan *p, double *norm, error *e)
+{
+    const recipe *r = u->r;
+    pass s = {.u = u, .gradients = p->gradients, .hot = p->hot};
+    unsigned state = fpu_enter();
     if (norm || r->clipnorm > 0 || r->global_clipnorm > 0) {
         lanes_run(u->pool, u->nslices, sum_squares, &s);
         double global = scale_by_norms(u);
@@ -183,8 +230,6 @@ int update_run(update *u, float *gradients, double rate, uint64_t step, double *
     }
     if (r->clipvalue > 0)
         lanes_run(u->pool, u->nslices, clip_values, &s);
-    if (o->begin)
-        o->begin(r->optimizer.opts.bytes, step, rate, s.k);
     int status = lanes_run(u->pool, u->nslices, update_piece, &s);
     fpu_leave(state);
     return host_take_error(&u->services, status, e);

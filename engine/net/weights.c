@@ -55,8 +55,8 @@ int model_save(const model *m, const char *path, const json_t *extra, error *e)
     for (int i = 0; i < m->nparameters && status == PLN_OK; i++) {
         const parameter *p = &m->parameters[i];
         parameter_key(m, i, names[i], sizeof names[i]);
-        tensors[i] = (weights_tensor){.name = names[i], .dtype = PLN_F32, .rank = p->rank, .count = p->size,
-                                      .data = model_parameter(m, i)};
+        tensors[i] = (weights_tensor){
+            .name = names[i], .dtype = PLN_F32, .rank = p->rank, .count = p->size, .data = model_parameter(m, i)};
         memcpy(tensors[i].shape, p->shape, sizeof tensors[i].shape);
     }
     if (status == PLN_OK)
@@ -188,8 +188,10 @@ int model_load(registry *plugins, const char *path, model **out, error *e)
     const char *s = weights_metadata(f, "perilune.architecture");
     json_t *j = s ? json_loads(s, JSON_REJECT_DUPLICATES, &why) : NULL;
     if (!s)
-        status = error_set(e, PLN_E_FORMAT, "%s holds weights and no architecture; build the model in a script and load them "
-                           "with model:load_weights", path);
+        status = error_set(e, PLN_E_FORMAT,
+                           "%s holds weights and no architecture; build the model in a script and load them "
+                           "with model:load_weights",
+                           path);
     else if (!j)
         status = error_set(e, PLN_E_FORMAT, "%s: its architecture is no JSON (%s)", path, why.text);
     else if ((status = model_from_json(plugins, j, &m, e)) != PLN_OK)

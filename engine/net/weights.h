@@ -9,7 +9,7 @@
 /* Tensors by name, mapped from a file. */
 typedef struct weights_tensor {
     const char *name;
-    uint32_t dtype;                 /* PLN_F32, PLN_BF16, PLN_F16, PLN_I32, PLN_I64, PLN_U8 */
+    uint32_t dtype; /* PLN_F32, PLN_BF16, PLN_F16, PLN_I32, PLN_I64, PLN_U8 */
     int rank;
     int64_t shape[PLN_RANK], count; /* elements */
     const void *data;

@@ -82,17 +82,18 @@ static int check_head(const plugin_head *head, int number, const char *path, err
     if (head->kind < PLN_LAYER || head->kind > PLN_METRIC)
         return error_set(e, PLN_E_FORMAT, "%s: descriptor %d has the unknown kind %u", path, number, head->kind);
     if (head->size < least_size(head->kind))
-        return error_set(e, PLN_E_FORMAT, "%s: descriptor %d (%s) has size %u, expected at least %u; set size to "
-                         "PLN_SIZE_TO its last field", path, number, plugin_kind_name(head->kind), head->size,
-                         least_size(head->kind));
+        return error_set(e, PLN_E_FORMAT,
+                         "%s: descriptor %d (%s) has size %u, expected at least %u; set size to "
+                         "PLN_SIZE_TO its last field",
+                         path, number, plugin_kind_name(head->kind), head->size, least_size(head->kind));
     if (!head->id || !head->id[0] || !head->name || !head->name[0] || !head->help)
         return error_set(e, PLN_E_FORMAT, "%s: descriptor %d lacks id, name or help", path, number);
     if (strlen(head->name) > 63 || strpbrk(head->name, " \t\r\n/"))
         return error_set(e, PLN_E_FORMAT, "%s: '%.80s' is no type name: at most 63 characters, no spaces, no slash",
                          path, head->name);
     if (head->noptions && (!head->options || head->option_stride < PLN_SIZE_TO(pln_option, choices)))
-        return error_set(e, PLN_E_FORMAT, "%s: %s: %u options and no table of them, or option_stride %u below %zu", path,
-                         head->name, head->noptions, head->option_stride, PLN_SIZE_TO(pln_option, choices));
+        return error_set(e, PLN_E_FORMAT, "%s: %s: %u options and no table of them, or option_stride %u below %zu",
+                         path, head->name, head->noptions, head->option_stride, PLN_SIZE_TO(pln_option, choices));
     for (uint32_t i = 0; i < head->noptions; i++)
         if (check_option(head, i, path, e) != PLN_OK)
             return PLN_E_FORMAT;
@@ -108,8 +109,10 @@ int plugin_check(const pln_plugin *p, const char *path, error *e)
         return error_set(e, PLN_E_FORMAT, "%s: not a Perilune plugin: magic 0x%08X, expected 0x%08X", path, p->magic,
                          PLN_MAGIC);
     if (p->major != PLN_MAJOR)
-        return error_set(e, PLN_E_FORMAT, "%s: built for version %u of plugin.h, this program has version %d; build it "
-                         "again with the header of this program", path, p->major, PLN_MAJOR);
+        return error_set(e, PLN_E_FORMAT,
+                         "%s: built for version %u of plugin.h, this program has version %d; build it "
+                         "again with the header of this program",
+                         path, p->major, PLN_MAJOR);
     if (p->size < PLN_SIZE_TO(pln_plugin, descriptors))
         return error_set(e, PLN_E_FORMAT, "%s: its pln_plugin has size %u, expected at least %zu", path, p->size,
                          PLN_SIZE_TO(pln_plugin, descriptors));

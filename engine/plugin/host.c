@@ -163,12 +163,18 @@ static int service_random(const pln_host *table, const pln_call *c, uint32_t str
 
 static int memory_or(const pln_host *table, int status, const char *what)
 {
-    return status == PLN_OK ? PLN_OK : service_fail(table, NULL, "%s: %s", what,
-                                                    status == PLN_E_MEMORY ? "out of memory" : "arguments do not fit");
+    return status == PLN_OK ? PLN_OK
+                            : service_fail(table, NULL, "%s: %s", what,
+                                           status == PLN_E_MEMORY ? "out of memory" : "arguments do not fit");
 }
 
 static int service_gemm(const pln_host *table, const pln_gemm *g)
 {
+    const host_sink *sink = g->c->data ? NULL : g->c->host;
+    if (sink) {
+        int status = gemm_run_into(behind(table)->pool, g, sink->take, sink->context);
+        return status == PLN_E_MEMORY ? memory_or(table, status, "gemm") : status;
+    }
     return memory_or(table, gemm_run(behind(table)->pool, g), "gemm");
 }
 
@@ -254,7 +260,8 @@ int host_plan(host *h, const pln_layer *type, const void *opts, int mode, const 
     for (int i = 0; i < plan->nslots; i++) {
         const pln_slot *s = &plan->slots[i];
         outputs += s->kind == PLN_OUTPUT;
-        int names_input = s->kind == PLN_KEEP_INPUT || (s->kind == PLN_OUTPUT && (s->flags & (PLN_VIEW | PLN_IN_PLACE)));
+        int names_input =
+            s->kind == PLN_KEEP_INPUT || (s->kind == PLN_OUTPUT && (s->flags & (PLN_VIEW | PLN_IN_PLACE)));
         if (names_input && s->index >= nin)
             return error_set(e, PLN_E_INVALID, "%s: slot %d means input %u; there are %u", node->label, i + 1, s->index,
                              nin);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/lanes.h"
 #include "base/random.h"
+#include "kernels/gemm_sink.h"
 #include "perilune/plugin.h"
 
 #define PLAN_SLOTS 64 /* most slots of one node */
@@ -20,8 +21,8 @@
 /* What plugin.h's opaque node is: where it stands in the script and in the model, and the key of its random numbers. */
 struct pln_node {
     random_key key;
-    char where[256];  /* "mnist_cnn.lua:11", or "" */
-    char label[192];  /* "layer 3 (Dense)" */
+    char where[256]; /* "mnist_cnn.lua:11", or "" */
+    char label[192]; /* "layer 3 (Dense)" */
 };
 
 /* What plugin.h's opaque plan is: the slots that a layer's `plan` declared. */
@@ -30,6 +31,13 @@ struct pln_plan {
     int nslots;
     pln_slot slots[PLAN_SLOTS];
 };
+
+/* Takes the finished blocks of a gradient that is updated while it is in cache (PLN_GRAD_ONCE).  A gradient tensor whose
+ * data is NULL points to one with its `host` field; gemm hands it the rows [row, row+rows) of the gradient. */
+typedef struct host_sink {
+    gemm_sink *take;
+    void *context;
+} host_sink;
 
 typedef struct host {
     pln_host table; /* first: plugins hand it back to us */

@@ -12,18 +12,18 @@ enum { VALUE_INT = 1, VALUE_REAL, VALUE_BOOL, VALUE_TEXT, VALUE_LIST, VALUE_OTHE
 
 /* A value as written in a script. */
 typedef struct option_value {
-    const char *name;       /* NULL: the table's positional list or value */
+    const char *name; /* NULL: the table's positional list or value */
     int kind;
-    int64_t integer;        /* INT, BOOL */
-    double real;            /* REAL */
-    const char *text;       /* TEXT; OTHER: what it is, for the message ("a function") */
-    const double *list;     /* LIST of numbers */
+    int64_t integer;    /* INT, BOOL */
+    double real;        /* REAL */
+    const char *text;   /* TEXT; OTHER: what it is, for the message ("a function") */
+    const double *list; /* LIST of numbers */
     int64_t count;
 } option_value;
 
 /* A filled-in options struct and the texts it points to. */
 typedef struct options {
-    void *bytes;            /* [head->opts_size] */
+    void *bytes; /* [head->opts_size] */
     char **texts;
     int ntexts;
 } options;
@@ -31,7 +31,8 @@ typedef struct options {
 /* Checks `values` against the declaration and fills in the rest with defaults.  `extra` (ended by NULL, may be NULL) are
  * further names that the caller understands, for suggestions.  On failure nothing is owned.
  * Messages begin with the type: "Conv2D: unknown option 'filter' (did you mean 'filters'?)". */
-int options_make(const plugin_head *head, const option_value *values, int n, const char *const *extra, options *out, error *e);
+int options_make(const plugin_head *head, const option_value *values, int n, const char *const *extra, options *out,
+                 error *e);
 void options_free(options *o);
 
 /* Sets one option that is PLN_LIVE. */

@@ -89,7 +89,9 @@ static int add_own_folders(registry *r)
 {
     Dl_info info;
     char self[PATH_MAX], path[PATH_MAX + 32];
-    if (dladdr((void *)(uintptr_t)&registry_open, &info) && info.dli_fname && realpath(info.dli_fname, self)) {
+    int known = dladdr((void *)(uintptr_t)&registry_open, &info) && info.dli_fname;
+    /* a program found through $PATH is known by its bare name */
+    if (known && realpath(strchr(info.dli_fname, '/') ? info.dli_fname : "/proc/self/exe", self)) {
         for (int up = 0; up < 2; up++) {
             char *slash = strrchr(self, '/');
             if (!slash)
@@ -354,7 +356,8 @@ static int not_found(registry *r, uint32_t kind, const char *name, error *e)
     if (near)
         error_set(e, PLN_E_MISSING, "unknown %s '%s' (did you mean '%s'?)", plugin_kind_name(kind), name, near);
     else
-        error_set(e, PLN_E_MISSING, "unknown %s '%s'; no plugin of that name in %s ('perilune plugins' lists what is there)",
+        error_set(e, PLN_E_MISSING,
+                  "unknown %s '%s'; no plugin of that name in %s ('perilune plugins' lists what is there)",
                   plugin_kind_name(kind), name, where.bytes ? where.bytes : "any folder: none exists");
     text_free(&where);
     free(names);

@@ -20,9 +20,9 @@ typedef struct plugin_head {
 /* A loaded type. */
 typedef struct plugin_entry {
     uint32_t kind;
-    const plugin_head *head;       /* cast to pln_layer, … by kind */
+    const plugin_head *head; /* cast to pln_layer, … by kind */
     const pln_plugin *plugin;
-    const char *path;              /* of the shared object */
+    const char *path; /* of the shared object */
 } plugin_entry;
 
 typedef struct registry registry;

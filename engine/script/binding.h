@@ -32,6 +32,8 @@ typedef struct context {
     store *records;          /* opened by the first fit */
     char *script, *database; /* script: NULL under a stock interpreter */
     char **args, **sets;     /* ended by NULL; or NULL */
+    char *folders;           /* of plugins, as the command line says; or NULL */
+    int64_t resumes;         /* the launch that this state goes on with, 0: none */
     int has_seed, threads, quiet;
     uint64_t seed;
     int launched;            /* a launch is recorded */
@@ -117,6 +119,13 @@ void record_register(lua_State *L);
 void terminal_register(lua_State *L);
 void interrupt_register(lua_State *L);
 void picture_register(lua_State *L);
+void replay_register(lua_State *L);
+void function_hash_register(lua_State *L);
+
+/* Makes a state execute what a launch recorded instead of files. */
+void replay_prepare(lua_State *L, const script_settings *settings);
+/* What the command line said, as the launch keeps it: JSON (malloc'd), NULL without memory. */
+char *replay_overrides(const context *c);
 
 /* 1 once a Ctrl-C came (see interrupt.c). */
 int interrupt_pending(void);

@@ -47,6 +47,7 @@ static int context_release(lua_State *L)
     lanes_close(c->pool);
     registry_free(c->plugins);
     free(c->script);
+    free(c->folders);
     free(c->database);
     free(c->message);
     free_list(c->args);
@@ -78,9 +79,11 @@ static int fill_context(context *c, const script_settings *s, error *e)
     c->threads = s->threads ? s->threads : environment_threads();
     c->database = text_copy(database && *database ? database : "perilune.db");
     c->script = text_copy(s->script);
+    c->folders = text_copy(s->plugins);
+    c->resumes = s->resumes;
     c->args = copy_list((const char *const *)s->args, s->nargs, &failed);
     c->sets = copy_list(s->sets, nsets, &failed);
-    if (failed || !c->database || (s->script && !c->script))
+    if (failed || !c->database || (s->script && !c->script) || (s->plugins && !c->folders))
         return error_memory(e);
     return registry_open(s->plugins, &c->plugins, e);
 }

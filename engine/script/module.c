@@ -133,6 +133,8 @@ static void register_all(lua_State *L)
     terminal_register(L);
     interrupt_register(L);
     picture_register(L);
+    replay_register(L);
+    function_hash_register(L);
 }
 
 __attribute__((visibility("default"))) int luaopen_perilune(lua_State *L)

@@ -96,6 +96,11 @@ static int launch(lua_State *L)
     l.folder = getcwd(folder, sizeof folder);
     l.version = PERILUNE_VERSION;
     l.exit_status = -1;
+    l.resumes = c->resumes;
+    char **overrides = (char **)script_memory(L);
+    if (!(*overrides = replay_overrides(c)))
+        return script_fail(L, "out of memory");
+    l.overrides = *overrides;
     if (!c->records && store_open(c->database, STORE_WRITE, &c->records, &e) != PLN_OK)
         return script_raise(L, &e);
     if (store_launch_begin(c->records, &l, &e) != PLN_OK || record_environment(c->records, &e) != PLN_OK)
@@ -181,6 +186,7 @@ static int recording_new(lua_State *L)
     r.parameters = field_integer(L, 1, "parameters", 0);
     r.model = field_text(L, 1, "model");
     r.inexact = field_text(L, 1, "inexact");
+    r.fingerprint = field_text(L, 1, "fingerprint");
     r.score_name = field_text(L, 1, "score_name");
     r.score_goal = field_text(L, 1, "score_goal");
     recording **out = (recording **)script_new(L, &recording_type);

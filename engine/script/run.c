@@ -178,6 +178,8 @@ static int prepare_state(lua_State *L)
     luaL_openlibs(L);
     if (script_prepare(L, s, &e) != PLN_OK)
         return luaL_error(L, "%s", e.text);
+    if (s->text)
+        replay_prepare(L, s);
     lua_getglobal(L, "os");
     lua_getfield(L, -1, "exit");
     lua_pushcclosure(L, exit_closing, 1);
@@ -217,11 +219,28 @@ static int finish_module(lua_State *L)
     return 0;
 }
 
+/* The file, or the text that a launch recorded under the same name. */
+static int load_script(lua_State *L, const script_settings *s)
+{
+    if (!s->text)
+        return luaL_loadfilex(L, s->script, "t");
+    const char *text = s->text->text, *end = text + s->text->bytes;
+    if (end - text >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3)) /* as luaL_loadfilex: a mark, and a first line with # */
+        text += 3;
+    if (text < end && *text == '#')
+        while (text < end && *text != '\n')
+            text++;
+    const char *name = lua_pushfstring(L, "@%s", s->script);
+    int status = luaL_loadbufferx(L, text, (size_t)(end - text), name, "t");
+    lua_remove(L, -2);
+    return status;
+}
+
 static int load_and_call(lua_State *L, const script_settings *s)
 {
     lua_pushcfunction(L, on_error);
     int handler = lua_gettop(L);
-    if (luaL_loadfilex(L, s->script, "t") != LUA_OK)
+    if (load_script(L, s) != LUA_OK)
         return 1;
     for (int i = 0; i < s->nargs; i++)
         lua_pushstring(L, s->args[i]);

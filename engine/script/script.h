@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "store/store.h"
 
 /* What the command line says.  Texts are copied; NULL and 0 mean "not given". */
 typedef struct script_settings {
@@ -26,6 +27,11 @@ typedef struct script_settings {
     uint64_t seed;
     int threads;              /* 0: $PERILUNE_THREADS, else as many as the machine offers */
     int quiet;                /* no progress on stderr */
+    /* A replay (`perilune resume`): the launch that is gone on with, 0: none, and what is executed in the files' stead. */
+    int64_t resumes;
+    const store_file *text;    /* of the script */
+    const store_file *modules; /* that it required */
+    size_t nmodules;
 } script_settings;
 
 /* Runs a script in a state of its own and reports errors on stderr.  Returns the exit status: 0 done, 1 failed, 130

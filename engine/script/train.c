@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/fingerprint.h"
+
 /* ------------------------------------------------------------------------------------------------ recipes ---- */
 
 static void recipe_release(void *object)
@@ -193,14 +195,12 @@ static void keep_alive(lua_State *L, int first, int last)
     lua_setiuservalue(L, -2, 1);
 }
 
-/* core.trainer(model, recipe, train, validation, { epochs=, batch_size=, seed=, shuffle=, initial_epoch=,
- * class_weight=, sample_weight= }) -> trainer */
-static int trainer_new(lua_State *L)
+/* Reads model, recipe, train, validation and { epochs=, batch_size=, seed=, shuffle=, initial_epoch=, class_weight=,
+ * sample_weight= } from the first five arguments and pushes a trainer that is not open yet, which owns the weights. */
+static training *read_training(lua_State *L, fit_options *out, model **used)
 {
-    error e;
     fit_options o = {0};
     luaL_checktype(L, 5, LUA_TTABLE);
-    lua_settop(L, 5);
     model *m = script_check(L, 1, &model_type);
     recipe *r = check_recipe(L, 2);
     o.train = script_check(L, 3, &dataset_type);
@@ -210,21 +210,50 @@ static int trainer_new(lua_State *L)
     o.seed = (uint64_t)field_integer(L, 5, "seed", 0);
     o.shuffle = field_boolean(L, 5, "shuffle", 1);
     o.initial_epoch = field_integer(L, 5, "initial_epoch", 0);
-    lanes *pool = context_pool(L);
     training **t = (training **)script_new(L, &trainer_type);
     keep_alive(L, 1, 4);
     *t = calloc(1, sizeof **t);
     if (!*t)
-        return script_fail(L, "out of memory");
+        script_fail(L, "out of memory");
     (*t)->r = r;
     (*t)->validated = o.validation != NULL;
     o.nclass_weight = read_floats(L, 5, "class_weight", &(*t)->class_weight);
     read_floats(L, 5, "sample_weight", &(*t)->sample_weight);
     o.class_weight = (*t)->class_weight;
     o.sample_weight = (*t)->sample_weight;
-    if (trainer_open(m, r, &o, pool, &(*t)->t, &e) != PLN_OK)
+    *out = o;
+    *used = m;
+    return *t;
+}
+
+/* core.trainer(model, recipe, train, validation, options) -> trainer */
+static int trainer_new(lua_State *L)
+{
+    error e;
+    fit_options o;
+    model *m;
+    lua_settop(L, 5);
+    lanes *pool = context_pool(L);
+    training *t = read_training(L, &o, &m);
+    if (trainer_open(m, check_recipe(L, 2), &o, pool, &t->t, &e) != PLN_OK)
         return script_raise(L, &e);
-    script_weigh(L, (size_t)trainer_memory((*t)->t));
+    script_weigh(L, (size_t)trainer_memory(t->t));
+    return 1;
+}
+
+/* core.fingerprint(model, recipe, train, validation, options, extra) -> SHA-256 of all that the result follows from */
+static int fingerprint(lua_State *L)
+{
+    error e;
+    fit_options o;
+    model *m;
+    char hex[HASH_HEX];
+    const char *extra = luaL_optstring(L, 6, NULL);
+    lua_settop(L, 6);
+    read_training(L, &o, &m);
+    if (fit_fingerprint(m, check_recipe(L, 2), &o, extra, hex, &e) != PLN_OK)
+        return script_raise(L, &e);
+    lua_pushstring(L, hex);
     return 1;
 }
 
@@ -315,23 +344,46 @@ static int digest(lua_State *L)
     return 1;
 }
 
+/* trainer:save(path, bytes): a checkpoint, with bytes of the caller's in it */
 static int save(lua_State *L)
 {
     error e;
+    size_t n;
     training *t = check_trainer(L);
-    return trainer_save(t->t, luaL_checkstring(L, 2), &e) == PLN_OK ? 0 : script_raise(L, &e);
+    const char *path = luaL_checkstring(L, 2), *bytes = luaL_optlstring(L, 3, "", &n);
+    return trainer_save_with(t->t, bytes, n, path, &e) == PLN_OK ? 0 : script_raise(L, &e);
 }
 
+/* trainer:restore(path) -> the caller's bytes */
 static int restore(lua_State *L)
 {
     error e;
+    size_t n;
     training *t = check_trainer(L);
-    return trainer_restore(t->t, luaL_checkstring(L, 2), &e) == PLN_OK ? 0 : script_raise(L, &e);
+    const char *path = luaL_checkstring(L, 2);
+    void **bytes = script_memory(L);
+    if (trainer_restore_with(t->t, path, bytes, &n, &e) != PLN_OK)
+        return script_raise(L, &e);
+    lua_pushlstring(L, *bytes ? *bytes : "", n);
+    return 1;
+}
+
+/* trainer:position() -> epochs finished, batches done in the current one, batches done in all */
+static int position(lua_State *L)
+{
+    int64_t epoch, batch;
+    uint64_t step;
+    trainer_position(check_trainer(L)->t, &epoch, &batch, &step);
+    lua_pushinteger(L, epoch);
+    lua_pushinteger(L, batch);
+    lua_pushinteger(L, (lua_Integer)step);
+    return 3;
 }
 
 static const luaL_Reg trainer_methods[] = {{"next", next_event}, {"stop", stop},       {"set", set_live},
                                            {"rate", rate},       {"memory", memory},   {"digest", digest},
-                                           {"save", save},       {"restore", restore}, {NULL, NULL}};
+                                           {"save", save},       {"restore", restore}, {"position", position},
+                                           {NULL, NULL}};
 const script_type trainer_type = {"perilune.trainer", training_release, trainer_methods};
 
 /* core.evaluate(model, recipe, set, batch size) -> { loss=, accuracy= } */
@@ -354,6 +406,7 @@ static int evaluate_set(lua_State *L)
 void train_register(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"recipe", recipe_new}, {"trainer", trainer_new}, {"evaluate", evaluate_set}, {NULL, NULL}};
+        {"recipe", recipe_new},       {"trainer", trainer_new}, {"evaluate", evaluate_set},
+                                         {"fingerprint", fingerprint}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -183,7 +183,8 @@ static int read_launch(store *s, result *m, int64_t id, store_launch *launch, er
         status =
             read_prepare(s,
                          "select l.id, l.uuid, l.script, b.content, l.folder, l.version, l.host, l.pid, l.resumes,"
-                         " l.started, l.ended, l.exit, l.message, l.environment, l.git_commit, l.git_dirty, d.content"
+                         " l.started, l.ended, l.exit, l.message, l.environment, l.git_commit, l.git_dirty, d.content,"
+                         " l.overrides"
                          " from launches l left join blobs b on b.sha256 = l.script_blob"
                          " left join blobs d on d.sha256 = l.git_diff where l.id = ?1",
                          id, &line, e);
@@ -207,6 +208,7 @@ static int read_launch(store *s, result *m, int64_t id, store_launch *launch, er
         launch->environment = result_column(m, line, 13);
         launch->git_commit = result_column(m, line, 14);
         launch->git_diff = result_column(m, line, 16);
+        launch->overrides = result_column(m, line, 17);
         if (!launch->git_diff && sqlite3_column_type(line, 15) != SQLITE_NULL)
             launch->git_diff = "";
     } else if (rc != SQLITE_DONE) {
@@ -220,6 +222,51 @@ static int read_launch(store *s, result *m, int64_t id, store_launch *launch, er
                            " where m.launch = ?1 order by m.name",
                            id, sizeof(store_file), read_module, &launch->modules, &launch->module_count, e);
 fail:
+    (void)sqlite3_finalize(line);
+    return status;
+}
+
+int store_read_launch(store *s, int64_t id, store_launch_detail *out, error *e)
+{
+    result memory = {0};
+    *out = (store_launch_detail){0};
+    int status = store_readable(s, e);
+    if (status != PLN_E_OK)
+        return status;
+    status = read_launch(s, &memory, id, &out->launch, e);
+    if (status == PLN_E_OK && memory.failed)
+        status = error_memory(e);
+    if (status == PLN_E_OK && !out->launch.id)
+        status = error_set(e, PLN_E_MISSING, "there is no launch %lld in %s", (long long)id, s->path);
+    out->memory = result_end(&memory);
+    if (status != PLN_E_OK)
+        store_launch_detail_free(out);
+    return status;
+}
+
+void store_launch_detail_free(store_launch_detail *detail)
+{
+    result_free(detail->memory);
+    *detail = (store_launch_detail){0};
+}
+
+int store_newest_launch(store *s, int64_t id, int64_t *newest, error *e)
+{
+    sqlite3_stmt *line = NULL;
+    *newest = id;
+    int status = store_readable(s, e);
+    if (status == PLN_E_OK) /* a launch continues an older one, so that this ends */
+        status = read_prepare(s,
+                              "with recursive chain(id) as (select ?1 union select l.id from launches l join chain c"
+                              " on l.resumes = c.id and l.id > c.id) select max(id) from chain",
+                              id, &line, e);
+    if (status != PLN_E_OK)
+        return status;
+    int rc = sqlite3_step(line);
+    if (rc == SQLITE_ROW)
+        *newest = sqlite3_column_int64(line, 0);
+    else
+        status = failure_set(s, rc, "read", e);
     (void)sqlite3_finalize(line);
     return status;
 }

@@ -142,6 +142,8 @@ int failure_set(const store *s, int rc, const char *doing, error *e);
 
 /* Writes what waits to a file of the spill folder and empties the queue; *file is malloc'd. */
 int spill_write(store *s, char **file, error *e);
+/* ------------------------------------------------------------------------------------------------ merge.c */
+
 /* How many files wait to be merged. */
 int spill_count(const store *s);
 /* Merges what is there; what cannot be read is set aside with a notice.  Called with a connection. */

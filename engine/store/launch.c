@@ -87,6 +87,7 @@ int store_launch_begin(store *s, const store_launch *launch, error *e)
                     cell_text(s->host),
                     cell_integer(getpid()),
                     cell_positive(launch->resumes),
+                    cell_text(launch->overrides),
                     cell_text(time_format(launch->started > 0 ? launch->started : store_now(), now))};
     status = row_push(s, ROW_LAUNCH, NULL, cells, e);
     if (status != PLN_E_OK)
@@ -159,8 +160,8 @@ int store_launch_end(store *s, int exit_status, const char *message, error *e)
     char now[TIME_TEXT];
     if (!*s->launch)
         return set_unbegun(e);
-    cell cells[] = {cell_text(s->launch), cell_text(time_format(store_now(), now)), cell_integer(exit_status),
-                    cell_text(message)};
+    cell cells[] = {cell_text(s->launch), cell_text(time_format(store_now(), now)),
+                    exit_status < 0 ? cell_null() : cell_integer(exit_status), cell_text(message)};
     int status = row_push(s, ROW_LAUNCH_END, NULL, cells, e);
     if (status == PLN_E_OK)
         s->launch[0] = 0;

@@ -102,7 +102,7 @@ int recording_begin(store *s, const store_run *run, recording **out, error *e)
 }
 
 /* Sets a run to running again, in a transaction that has begun. */
-static int restart_run(store *s, int64_t id, char uuid[STORE_UUID], error *e)
+static int restart_run(store *s, int64_t id, const char *message, char uuid[STORE_UUID], error *e)
 {
     sqlite3_stmt *statement = NULL;
     char now[TIME_TEXT];
@@ -127,14 +127,14 @@ static int restart_run(store *s, int64_t id, char uuid[STORE_UUID], error *e)
     }
     (void)sqlite3_finalize(statement);
     if (status == PLN_E_OK && rc == SQLITE_DONE) {
-        cell cells[] = {cell_text(uuid), cell_text(time_format(store_now(), now)), cell_text("resumed"), cell_null()};
+        cell cells[] = {cell_text(uuid), cell_text(time_format(store_now(), now)), cell_text("resumed"), cell_text(message)};
         rc = row_execute(s, ROW_EVENT, cells);
         rc = rc == SQLITE_OK ? SQLITE_DONE : rc;
     }
     return status != PLN_E_OK || rc == SQLITE_DONE ? status : failure_set(s, rc, "write", e);
 }
 
-int recording_resume(store *s, int64_t id, recording **out, error *e)
+int recording_resume_with(store *s, int64_t id, const char *message, recording **out, error *e)
 {
     *out = NULL;
     if (!(s->mode & STORE_WRITE))
@@ -161,7 +161,7 @@ int recording_resume(store *s, int64_t id, recording **out, error *e)
     if (r) {
         r->id = r->locked = id;
         r->begun = 1;
-        status = restart_run(s, id, r->uuid, e);
+        status = restart_run(s, id, message, r->uuid, e);
     } else {
         status = error_memory(e);
     }
@@ -174,6 +174,41 @@ int recording_resume(store *s, int64_t id, recording **out, error *e)
     else
         lock_release(s->lock_fd, id);
     return status;
+}
+
+int recording_resume(store *s, int64_t id, recording **out, error *e)
+{
+    return recording_resume_with(s, id, NULL, out, e);
+}
+
+int recording_revisit(store *s, int64_t id, recording **out, error *e)
+{
+    sqlite3_stmt *line = NULL;
+    char uuid[STORE_UUID] = "";
+    *out = NULL;
+    if (!(s->mode & STORE_WRITE))
+        return error_set(e, PLN_E_INVALID, "the database %s was opened for reading only", s->path);
+    int status = store_readable(s, e);
+    if (status == PLN_E_OK)
+        status = read_prepare(s, "select uuid from runs where id = ?1", id, &line, e);
+    if (status != PLN_E_OK)
+        return status;
+    int rc = sqlite3_step(line);
+    if (rc == SQLITE_ROW)
+        snprintf(uuid, sizeof uuid, "%s", (const char *)sqlite3_column_text(line, 0));
+    (void)sqlite3_finalize(line);
+    if (rc != SQLITE_ROW)
+        return rc != SQLITE_DONE ? failure_set(s, rc, "read", e)
+                                 : error_set(e, PLN_E_MISSING, "there is no run %lld in %s. List them with: perilune runs",
+                                             (long long)id, s->path);
+    recording *r = new_recording(s);
+    if (!r)
+        return error_memory(e);
+    memcpy(r->uuid, uuid, sizeof uuid);
+    r->id = id;
+    r->begun = r->ending = r->ended = 1;
+    *out = r;
+    return PLN_E_OK;
 }
 
 const char *recording_uuid(const recording *r)

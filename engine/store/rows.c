@@ -18,9 +18,9 @@ const row_kind row_kinds[ROW_KINDS] = {
                   .sql = "insert into blobs(sha256, bytes, content) values(?1, ?2, ?3) on conflict do nothing"},
     [ROW_LAUNCH] = {.name = "launch",
                     .cell = {"launch", "script", "script_blob", "arguments", "folder", "version", "host", "pid",
-                             "resumes", "started"},
+                             "resumes", "overrides", "started"},
                     .sql = "insert into launches(uuid, script, script_blob, arguments, folder, version, host, pid,"
-                           " resumes, started) values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                           " resumes, overrides, started) values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
                            " on conflict(uuid) do nothing"},
     [ROW_LAUNCH_MODULE] = {.name = "launch_module",
                            .cell = {"launch", "name", "blob"},

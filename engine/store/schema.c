@@ -333,7 +333,13 @@ static const char comparisons[] =
     "  (select count(*) from run_datasets d where d.run = r.id) as datasets"
     " from runs r join experiments x on x.id = r.experiment left join launches l on l.id = r.launch;";
 
-static const char *const migrations[] = {tables_of_runs, tables_of_provenance, tables_of_words, views, comparisons};
+/* 6: what the command line said besides the script's arguments, for executing it again. */
+static const char overrides_of_launches[] =
+    "alter table launches add column overrides text check (overrides is null or json_valid(overrides));"
+    "create index launches_resumes on launches(resumes) where resumes is not null;";
+
+static const char *const migrations[] = {tables_of_runs, tables_of_provenance, tables_of_words,
+                                         views,          comparisons,          overrides_of_launches};
 
 const int schema_version = sizeof migrations / sizeof *migrations;
 

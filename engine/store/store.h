@@ -131,7 +131,8 @@ typedef struct store_launch {
     const char *version;       /* of Perilune */
     const store_file *modules; /* Lua modules required so far (more: store_launch_module) */
     size_t module_count;
-    int64_t resumes; /* the launch that this one continues, 0: none */
+    int64_t resumes;       /* the launch that this one continues, 0: none */
+    const char *overrides; /* JSON: what else the command line said ({"set": ["units=8"], "seed": 7}); NULL: nothing */
     /* Filled by reading: */
     int64_t id;
     const char *uuid, *host, *environment; /* environment: its hash */
@@ -150,6 +151,18 @@ int store_launch_git(store *s, const char *commit, const char *diff, error *e);
 /* CPU, cores, compiler, SIMD path, library versions …: stored once for each different list (sorted by name, hashed). */
 int store_launch_environment(store *s, const store_pair *pairs, size_t count, error *e);
 int store_launch_end(store *s, int exit_status, const char *message, error *e);
+
+/* A launch that was recorded, with its script, modules and arguments.  PLN_E_MISSING: no such launch. */
+typedef struct store_launch_detail {
+    store_launch launch;
+    void *memory;
+} store_launch_detail;
+
+int store_read_launch(store *s, int64_t id, store_launch_detail *out, error *e);
+void store_launch_detail_free(store_launch_detail *detail);
+
+/* The newest launch of the chain that goes on from this one (by `resumes`); `id` itself when none does. */
+int store_newest_launch(store *s, int64_t id, int64_t *newest, error *e);
 
 /* --------------------------------------------------------------------------------------------------- runs */
 
@@ -284,6 +297,12 @@ int recording_begin(store *s, const store_run *run, recording **out, error *e);
 /* Goes on with a run that is recorded already (same id and uuid, state running again).  PLN_E_BUSY: another process
  * is recording it, or somebody holds the file.  PLN_E_MISSING: no such run. */
 int recording_resume(store *s, int64_t id, recording **out, error *e);
+/* The same; `message` (or NULL) goes with the event "resumed". */
+int recording_resume_with(store *s, int64_t id, const char *message, recording **out, error *e);
+
+/* A run that has ended, to add what was found out later (evaluations, files, tags); its state stays.
+ * PLN_E_MISSING: no such run. */
+int recording_revisit(store *s, int64_t id, recording **out, error *e);
 
 const char *recording_uuid(const recording *r);
 int64_t recording_id(const recording *r); /* 0 before the first commit */

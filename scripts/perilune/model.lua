@@ -267,11 +267,16 @@ function methods:summary(given)
    return load "summary".summary(self, given)
 end
 
---- Writes weights and architecture as safetensors.
-function methods:save(path)
+--- Writes weights and architecture as safetensors.  The file also says which run and version it came from, unless
+-- provenance = false: then the same weights give the same bytes.
+function methods:save(path, given)
    if type(path) ~= "string" then text.fail("save wants a path, got %s", text.show(path)) end
-   local extra = { perilune = core.version }
-   if self.run then extra.run = self.run:uuid() end
+   local o = options.read("save", given, { provenance = { "boolean", default = true } })
+   local extra = {}
+   if o.provenance then
+      extra.perilune = core.version
+      if self.run then extra.run = self.run:uuid() end
+   end
    model.ready(self):save(path, extra)
    session.saved(path)
 end

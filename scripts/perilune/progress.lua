@@ -141,7 +141,7 @@ function Progress:tick(b)
    if left then table.insert(parts, 2, text.time(left) .. " left") end
    local lead = ("%d/%d "):format(b.epoch, self.fit.epochs)
    local room = self.terminal.width - 1
-   local cells = math.max(8, math.min(30, room // 3))
+   local cells = math.max(8, math.min(30, room // 4))
    local line = lead .. bar(fraction, cells, self.terminal.utf8) .. " " ..
       join(parts, "   ", room - #lead - cells - 1)
    core.say("\r" .. line .. "\27[K")

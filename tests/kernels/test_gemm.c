@@ -14,6 +14,7 @@
 #include "base/lanes.h"
 #include "base/random.h"
 #include "kernels/dispatch.h"
+#include "kernels/gemm_sink.h"
 #include "kernels/kernels.h"
 
 typedef struct shape {
@@ -135,7 +136,7 @@ static void agree(const shape *s)
 
 static void every_epilogue_agrees_on_small_shapes(void **state)
 {
-    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 1, 0},   {3, 5, 0},   {5, 1, 9},   {1, 33, 17}, {13, 16, 8},
+    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 1, 0},   {0, 40, 9},   {3, 5, 0},   {5, 1, 9},   {1, 33, 17}, {13, 16, 8},
                                        {14, 32, 31}, {15, 31, 3}, {29, 47, 7}, {32, 10, 20}};
     static const float alphas[] = {1, -0.5f}, betas[] = {0, 1, 0.5f};
     (void)state;
@@ -216,6 +217,90 @@ static void chunks_are_nearly_equal_and_at_most_the_limit(void **state)
     assert_int_equal(gemm_chunk_length(784), 392);
 }
 
+typedef struct collected {
+    float *c;
+    _Atomic int64_t rows;
+    int64_t n;
+    int misplaced;
+    int64_t refuse; /* row at which the sink fails, or -1 */
+} collected;
+
+static int collect(void *context, int64_t first, int64_t rows, float *block, int lane)
+{
+    collected *into = context;
+    (void)lane;
+    if (into->refuse >= first && into->refuse < first + rows)
+        return 77;
+    if (first * into->n % 64 != 0 || (uintptr_t)block % 64 != 0)
+        into->misplaced = 1;
+    memcpy(into->c + first * into->n, block, (size_t)(rows * into->n) * sizeof *block);
+    memset(block, 0xFF, (size_t)(rows * into->n) * sizeof *block);
+    into->rows += rows;
+    return PLN_OK;
+}
+
+/* What the sink gets is what c would be with beta 0; column sums keep their beta. */
+static void into_a_sink(const shape *s)
+{
+    buffers u;
+    pln_gemm g = describe(s, &u);
+    float *old_sums = copy(u.colsum.data, s->n);
+    g.beta = 0;
+    gemm_ref(&g);
+    memcpy(u.colsum.data, old_sums, (size_t)s->n * sizeof(float));
+    pln_gemm none = g;
+    none.m = 0;
+    none.beta = s->beta;
+    gemm_ref(&none);
+    float *want_sums = u.colsum.data, *got = malloc((size_t)(s->m * s->n) * sizeof *got);
+    assert_non_null(got);
+    g.beta = s->beta;
+    g.c = NULL;
+    for (int isa = 0; isa < ISA_COUNT; isa++) {
+        if (kernels_force(kernels_isa_name(isa)) != PLN_E_OK)
+            continue;
+        for (int pool = -1; pool < POOLS; pool++) {
+            collected into = {.c = got, .n = s->n, .refuse = -1};
+            u.colsum.data = copy(old_sums, s->n);
+            assert_int_equal(gemm_run_into(pool < 0 ? NULL : pools[pool], &g, collect, &into), PLN_OK);
+            assert_int_equal(into.rows, s->m);
+            assert_false(into.misplaced);
+            compare(s, kernels_name(), pool, got, u.c.data, s->m * s->n, "the block");
+            compare(s, kernels_name(), pool, u.colsum.data, want_sums, s->n, "the column sum");
+            free(u.colsum.data);
+        }
+    }
+    void *all[] = {got, old_sums, want_sums, u.a.data, u.b.data, u.c.data, u.bias.data};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static void a_sink_gets_every_row_once(void **state)
+{
+    static const shape shapes[] = {
+        {6760, 128, 32, PLN_TRANS_A, 1, 0, 0, 1, 0}, {784, 128, 128, PLN_TRANS_A, 1, 0.5f, 0, 1, 0},
+        {128, 10, 32, PLN_TRANS_A, 1, 0, 0, 1, 0},   {300, 33, 700, PLN_TRANS_A, 0.5f, 1, 0, 1, 0},
+        {1, 1, 1, 0, 1, 0, 1, 0, 0},                 {500, 24, 40, PLN_TRANS_B, 1, 0, 1, 1, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        into_a_sink(&shapes[i]);
+}
+
+static void a_sink_that_fails_stops_the_product_with_its_status(void **state)
+{
+    shape s = {784, 128, 32, PLN_TRANS_A, 1, 0, 0, 0, 0};
+    buffers u;
+    (void)state;
+    pln_gemm g = describe(&s, &u);
+    collected into = {.c = u.c.data, .n = s.n, .refuse = 400};
+    for (int pool = 0; pool < POOLS; pool++)
+        assert_int_equal(gemm_run_into(pools[pool], &g, collect, &into), 77);
+    void *all[] = {u.a.data, u.b.data, u.c.data, u.bias.data, u.colsum.data};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
 typedef struct nested {
     const pln_gemm *g;
     int status;
@@ -270,6 +355,8 @@ int main(void)
         cmocka_unit_test(chunks_of_k_agree),
         cmocka_unit_test(layers_of_the_first_nets_agree),
         cmocka_unit_test(random_shapes_agree),
+        cmocka_unit_test(a_sink_gets_every_row_once),
+        cmocka_unit_test(a_sink_that_fails_stops_the_product_with_its_status),
         cmocka_unit_test(denormals_are_flushed),
         cmocka_unit_test(chunks_are_nearly_equal_and_at_most_the_limit),
         cmocka_unit_test(a_product_inside_a_piece_runs_inline),

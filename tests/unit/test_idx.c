@@ -568,7 +568,7 @@ static void use_real(const home *h, const char *name)
     if (h->data)
         setenv("PERILUNE_DATA", h->data, 1);
     if (!h->data || !source_find(name, where, sizeof where))
-        skip();
+        return; /* the files are not here */
 }
 
 static double now(void)

@@ -186,7 +186,7 @@ enum {
     const char *help;           /* one line of prose */                                                                 \
     uint32_t version;           /* of the options' layout, for migrate */                                               \
     uint32_t flags;                                                                                                     \
-    uint32_t dtypes;            /* accepted element types of inputs; 0: PLN_F32 alone */                                \
+    uint32_t dtypes;            /* layers: accepted element types of inputs; 0: PLN_F32 alone */                               \
     uint32_t noptions;                                                                                                  \
     const pln_option *options;                                                                                          \
     uint32_t option_stride;     /* sizeof(pln_option) as the plugin knew it */                                          \
@@ -220,7 +220,8 @@ typedef struct pln_update {
     int64_t offset, count;      /* where the slice lies in the parameter; offset is a multiple of 64 if ELEMENTWISE */
     float *w;                   /* [count], updated in place */
     const float *g;             /* [count] */
-    float *const *slot;         /* the optimizer's own arrays ("m", "v"), [count] each, zero at the beginning */
+    float *const *slot;         /* the optimizer's own arrays ("m", "v"), [count] each, zero at the beginning; NULL for
+                                   those that `uses` left out */
     float gscale;
     double lr;                  /* learning rate of this step */
     uint64_t step;              /* from 0 */

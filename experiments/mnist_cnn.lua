@@ -2,12 +2,15 @@
 --
 --     perilune run experiments/mnist_cnn.lua
 --     perilune run experiments/mnist_cnn.lua --set learning_rate=0.01 --set epochs=3
+--     perilune run experiments/mnist_cnn.lua --set data=digits         drawn digits, which need no files
 local lab = require "perilune"
 local nn, optim = lab.nn, lab.optim
 
 lab.experiment { name = "mnist-cnn", seed = 42, tags = { "baseline" } }
 
-local train, test = lab.data.mnist()        -- bytes in memory, [0,1] in the batch, labels 0-9
+local train, test = lab.data[lab.param("data", "mnist")]()  -- bytes in memory, [0,1] in the batch, labels 0-9
+if not test then train, test = train:split(6 / 7) end       -- drawn digits are one set
+train = train:take(lab.param("samples", #train))
 
 local model = nn.Sequential {
    nn.Input   { 28, 28, 1 },

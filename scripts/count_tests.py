@@ -1,29 +1,30 @@
 #!/usr/bin/env python3
-"""Reads the test run's JUnit report and prints the one line that says how it went:  N passed, N failed, N skipped.
+"""Reads the test runs' JUnit reports and prints the one line that says how it went:  N passed, N failed, N skipped.
 
-Usage: count_tests.py REPORT.xml STATUS      (STATUS: the test runner's exit status)
-Exits 1 when anything failed, when nothing ran, or when the runner failed for a reason the report does not show.
+Usage: count_tests.py STATUS REPORT.xml…      (STATUS: the worst exit status of what ran)
+Exits 1 when anything failed, when nothing ran, or when something failed for a reason the reports do not show.
 """
 import sys
 import xml.etree.ElementTree as tree
 
-report, status = sys.argv[1], int(sys.argv[2])
+status, reports = int(sys.argv[1]), sys.argv[2:]
 passed = failed = skipped = 0
-try:
-    cases = list(tree.parse(report).getroot().iter("testcase"))
-except (OSError, tree.ParseError) as why:
-    print(f"no test report: {why}")
-    cases = []
-for case in cases:
-    if case.find("failure") is not None or case.find("error") is not None:
-        failed += 1
-        print(f"failed: {case.get('classname')}: {case.get('name')}")
-    elif case.find("skipped") is not None:
-        skipped += 1
-    else:
-        passed += 1
+for report in reports:
+    try:
+        cases = list(tree.parse(report).getroot().iter("testcase"))
+    except (OSError, tree.ParseError) as why:
+        print(f"no test report: {why}")
+        cases, status = [], status or 1
+    for case in cases:
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+            print(f"failed: {case.get('classname')}: {case.get('name')}")
+        elif case.find("skipped") is not None:
+            skipped += 1
+        else:
+            passed += 1
 if status != 0 and failed == 0:
-    print(f"the test runner ended with status {status}")
+    print(f"something beside the tests failed, with status {status}; see above")
     failed = 1
 if passed == 0 and failed == 0:
     print("no test ran")

@@ -139,7 +139,8 @@ static int parse_option(const command *c, int argc, char *const *argv, int *i, g
 static int check_words(const command *c, int n, char *const *words)
 {
     if (n < c->min_words)
-        return command_misuse(c, n == 0 ? "an argument is missing: perilune %s %s" : "too few arguments: perilune %s %s",
+        return command_misuse(c,
+                              n == 0 ? "an argument is missing: perilune %s %s" : "too few arguments: perilune %s %s",
                               c->name, c->usage);
     if (c->max_words >= 0 && n > c->max_words)
         return command_misuse(c, "'%s' is one argument too many", words[c->max_words]);

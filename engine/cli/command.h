@@ -52,19 +52,19 @@ typedef struct arguments {
         const char *value; /* NULL for a switch */
     } * options;           /* [noptions], in the order given */
     int nwords;
-    char *const *words;    /* [nwords], ended by NULL: everything that is no option */
+    char *const *words; /* [nwords], ended by NULL: everything that is no option */
     int nrest;
-    char *const *rest;     /* [nrest], ended by NULL: what follows "--" */
+    char *const *rest; /* [nrest], ended by NULL: what follows "--" */
 } arguments;
 
 typedef struct command {
     const char *name;
-    const char *summary;       /* one line for the list of commands: "List recorded runs" */
-    const char *usage;         /* what follows the name: "SCRIPT [options] [-- ARGUMENTS]" */
-    const char *text;          /* what it does, in paragraphs, wrapped by the writer; or NULL */
-    const cli_option *options; /* ended by a NULL name; NULL: none of its own */
-    const char *example;       /* lines without indentation, e.g. "perilune run xor.lua --seed 7" */
-    int min_words, max_words;  /* how many words are allowed; -1: any number */
+    const char *summary;            /* one line for the list of commands: "List recorded runs" */
+    const char *usage;              /* what follows the name: "SCRIPT [options] [-- ARGUMENTS]" */
+    const char *text;               /* what it does, in paragraphs, wrapped by the writer; or NULL */
+    const cli_option *options;      /* ended by a NULL name; NULL: none of its own */
+    const char *example;            /* lines without indentation, e.g. "perilune run xor.lua --seed 7" */
+    int min_words, max_words;       /* how many words are allowed; -1: any number */
     int (*run)(const arguments *a); /* returns CLI_* */
 } command;
 

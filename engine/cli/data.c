@@ -159,8 +159,9 @@ static void say_sample(const dataset *set, int64_t index, const char *path)
     int64_t i = index - 1;
     const storage_parts *parts = dataset_parts(set);
     dataset_gather_target(set, &i, 1, &label);
-    printf("%s: %s%s%s, sample %lld of %lld, ", path, parts->name, *parts->part ? " " : "", parts->part,
-           (long long)index, (long long)set->count);
+    char at[32], all[32];
+    printf("%s: %s%s%s, sample %s of %s, ", path, parts->name, *parts->part ? " " : "", parts->part,
+           text_thousands(index, at), text_thousands(set->count, all));
     if (parts->classes)
         printf("a picture of '%s'\n", parts->classes[label]);
     else

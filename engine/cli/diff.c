@@ -100,10 +100,12 @@ static void add_measured(table *t, const measured *m, int first)
 /* Hashes and names that differ between any two runs say little. */
 static int is_told(const store_difference *d, int all)
 {
-    static const char *const usual[] = {"uuid", "host", "pid", "fingerprint", "name", "created", "started", "finished"};
+    static const char *const usual[] = {"uuid",        "host",           "pid",      "fingerprint", "name",
+                                        "created",     "started",        "finished", "digest",      "model",
+                                        "epochs_done", "epochs_planned", NULL};
     if (all)
         return 1;
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+    for (size_t i = 0; usual[i]; i++)
         if (!strcmp(d->what, "run") && !strcmp(d->name, usual[i]))
             return 0;
     return strcmp(d->what, "script") != 0; /* its lines follow */
@@ -178,9 +180,9 @@ static int print_pair(const arguments *a, const pair *p)
     t.untitled = 1;
     add_head(&t, p);
     add_runs(&t, p);
+    int told = add_differences(&t, &p->diff, arguments_given(a, "all"));
     for (int i = 0; i < n; i++)
         add_measured(&t, &list[i], i == 0);
-    int told = add_differences(&t, &p->diff, arguments_given(a, "all"));
     failed = failed || table_print(&t, 0, stdout);
     table_free(&t);
     free(list);

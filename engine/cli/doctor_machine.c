@@ -95,11 +95,11 @@ static void read_processor(char *out, size_t size)
 void doctor_machine(findings *f)
 {
     char name[160];
-    int cores = cpus_affinity(), lanes_count_ = lanes_available();
+    int cores = cpus_affinity(), usable = lanes_available();
     read_processor(name, sizeof name);
-    if (lanes_count_ < cores)
+    if (usable < cores)
         finding_add(f, FINDING_NOTE, "processor", NULL, "%s; %d cores, of which a quota leaves %d to this process",
-                    name, cores, lanes_count_);
+                    name, cores, usable);
     else
         finding_add(f, FINDING_GOOD, "processor", NULL, "%s; %d core%s", name, cores, cores == 1 ? "" : "s");
 }

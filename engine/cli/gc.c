@@ -22,7 +22,7 @@ static int run(const arguments *a)
     for (char **path = list; path && *path && !status; path++, count++) {
         int64_t bytes = run_files_size(*path, &files);
         total += bytes;
-        printf("%s   %lld files, %s\n", *path, (long long)files, words_bytes(bytes, size));
+        printf("%s   %lld file%s, %s\n", *path, (long long)files, files == 1 ? "" : "s", words_bytes(bytes, size));
         if (yes && run_files_remove(*path, &e) != PLN_E_OK)
             status = command_error(a->command, &e);
     }

@@ -47,7 +47,8 @@ const command command_run = {
     .name = "run",
     .summary = "Run an experiment, a Lua script",
     .usage = "SCRIPT [options] [-- ARGUMENTS]",
-    .text = "Runs the script and records every fit in it.  What follows -- is the script's own (arg, ...).  Progress goes to\n"
+    .text = "Runs the script and records every fit in it.  What follows -- is the script's own (arg, ...).  Progress "
+            "goes to\n"
             "stderr; Ctrl-C finishes the batch, saves, and marks the run interrupted; a second one quits.",
     .options = options,
     .example = "perilune run experiments/mnist_cnn.lua --set learning_rate=0.01 --seed 7",

@@ -180,7 +180,7 @@ static void print_cell(const table *t, const char *s, int ink, int cells, int wi
     const char *dots = !cut ? "" : t->style.utf8 ? "…" : "~";
     size_t n = words_prefix(s, cut ? width - 1 : width, &used);
     used += cut;
-    int pad = width > used ? width - used : 0;
+    int pad = width > used && !(last && !cells) ? width - used : 0;
     fprintf(out, "%*s%s%.*s%s%s%*s", flags & TABLE_RIGHT ? pad : 0, "", ink_on(&t->style, ink), (int)n, s, dots,
             ink_off(&t->style, ink), last || flags & TABLE_RIGHT ? 0 : pad, "");
 }

@@ -28,6 +28,8 @@ const char *words_seconds(double seconds, char out[WORDS])
 {
     if (!(seconds >= 0) || seconds > 1e12) {
         out[0] = 0;
+    } else if (seconds < 0.0995) {
+        snprintf(out, WORDS, "%.1f ms", seconds * 1e3);
     } else if (seconds < 59.95) {
         snprintf(out, WORDS, seconds < 9.995 ? "%.2f s" : "%.1f s", seconds);
     } else {

@@ -19,7 +19,7 @@ const char *words_metric(double value, char out[WORDS]);
 /* A learning rate: "1.0e-03". */
 const char *words_rate(double value, char out[WORDS]);
 
-/* A duration: "0.80 s", "12.3 s", "1:23", "1:06:40". */
+/* A duration: "8.3 ms", "0.80 s", "12.3 s", "1:23", "1:06:40". */
 const char *words_seconds(double seconds, char out[WORDS]);
 
 /* How long ago `then` was, seen from `now`: "just now", "3 min ago", "yesterday", "2026-05-01". */

@@ -9,8 +9,15 @@ conv_shape conv_shape_of(const pln_conv *c)
 {
     const pln_tensor *x = c->pass == PLN_CONV_DINPUT ? c->out : c->x, *y = c->pass == PLN_CONV_FORWARD ? c->out : c->y;
     const pln_tensor *w = c->pass == PLN_CONV_DWEIGHT ? c->out : c->w;
-    conv_shape s = {.n = x->shape[0], .h = x->shape[1], .w = x->shape[2], .c = x->shape[3], .oh = y->shape[1],
-                    .ow = y->shape[2], .f = y->shape[3], .kh = w->shape[0], .kw = w->shape[1],
+    conv_shape s = {.n = x->shape[0],
+                    .h = x->shape[1],
+                    .w = x->shape[2],
+                    .c = x->shape[3],
+                    .oh = y->shape[1],
+                    .ow = y->shape[2],
+                    .f = y->shape[3],
+                    .kh = w->shape[0],
+                    .kw = w->shape[1],
                     .groups = c->groups > 0 ? c->groups : 1};
     s.cg = s.c / s.groups;
     s.fg = s.f / s.groups;

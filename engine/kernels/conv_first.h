@@ -12,13 +12,14 @@
  * Which filters meet which pixels in a vector repeats every few vectors: that is a pattern, and for each pattern
  * the table holds the weights and the permutation of pixels. */
 typedef struct conv_first {
-    const float *x; /* pixel of the first tap of the first point */
-    int64_t x_row, width; /* floats from row to row, and how many of a row from x on may be read */
+    const float *x;         /* pixel of the first tap of the first point */
+    int64_t x_row, width;   /* floats from row to row, and how many of a row from x on may be read */
+    int64_t x_begin, x_end; /* the rows of x that exist: taps in others take no part */
     float *y;
     int64_t rows, columns, filters; /* rows >= kernel */
-    int64_t kernel; /* 3 or 5: height and width */
+    int64_t kernel;                 /* 3 or 5: height and width */
     const float *table;
-    int bias;       /* add the table's */
+    int bias; /* add the table's */
 } conv_first;
 
 /* Floats of the table for `filters` filters of size `kernel`; 0: this version does not do them. */

@@ -6,6 +6,9 @@
 
 /* ------------------------------------------------------------------------------------------------ forward ---- */
 
+/* Vectors of the output side by side: as many as the accumulators have registers for. */
+#define WIDEST (KERNEL_ISA == 2 ? 3 : 2)
+
 /* The table, for each pattern: kernel*kernel vectors of weights, one of the bias, and `kernel` of int32 indices. */
 #define PATTERN_VECTORS(kernel) ((kernel) * (kernel) + 1 + (kernel))
 
@@ -23,6 +26,8 @@ int64_t KERNEL(conv_first_table_size)(int64_t filters, int64_t kernel)
 {
     if ((kernel != 3 && kernel != 5) || filters > 64 || (VL - 1) / filters + kernel >= VL)
         return 0; /* a vector's pixels must fit into one */
+    if (VL < 16 && filters % (2 * VL) == 0)
+        return 0; /* the general kernel wastes nothing there, and needs fewer registers */
     return patterns_of(filters) * PATTERN_VECTORS(kernel) * VL;
 }
 
@@ -52,11 +57,12 @@ typedef struct strip {
     const float *x;
     ptrdiff_t x_step, x_row; /* floats from vector to vector and from row to row */
     vmask readable[3], written[3];
+    int whole; /* all of all vectors are written (masked stores are slow on some processors) */
     const float *w, *bias;
     const int32_t *index;
     float *y;
     ptrdiff_t y_step, y_row;
-    int64_t rows;
+    int64_t rows, x_begin, x_end;
 } strip;
 
 /* What stays in registers from row to row, as far as there are any. */
@@ -64,13 +70,13 @@ typedef struct held {
     vf w[25], bias;
     vi index[5];
     vmask readable[3], written[3];
-    int with_bias;
+    int with_bias, whole;
     ptrdiff_t x_step, y_step;
 } held;
 
 /* An input row takes part in output row (its number - u) as tap row u, from <= u <= to: acc[u] is that row's sum. */
 INLINE void input_row(const int kernel, const int count, const int from, const int to, const held *h, const float *x,
-                      vf acc[5][3])
+                      int exists, vf acc[5][3])
 {
     vf pixels[3];
 #pragma GCC unroll 5
@@ -79,10 +85,13 @@ INLINE void input_row(const int kernel, const int count, const int from, const i
         for (int s = 0; s < count; s++)
             acc[u][s] = acc[u - 1][s];
 #pragma GCC unroll 3
-    for (int s = 0; s < count; s++) {
-        pixels[s] = vf_load_mask(h->readable[s], x + s * h->x_step);
+    for (int s = 0; s < count; s++)
         acc[0][s] = vf_zero();
-    }
+    if (!exists)
+        return;
+#pragma GCC unroll 3
+    for (int s = 0; s < count; s++)
+        pixels[s] = vf_load_mask(h->readable[s], x + s * h->x_step);
 #pragma GCC unroll 5
     for (int v = 0; v < kernel; v++)
 #pragma GCC unroll 3
@@ -101,7 +110,10 @@ INLINE void store_row(const int kernel, const int count, const held *h, float *y
         vf sum = acc[kernel - 1][s];
         if (h->with_bias)
             sum = vf_add(sum, h->bias);
-        vf_store_mask(h->written[s], y + s * h->y_step, sum);
+        if (h->whole)
+            vf_store(y + s * h->y_step, sum);
+        else
+            vf_store_mask(h->written[s], y + s * h->y_step, sum);
     }
 }
 
@@ -112,7 +124,7 @@ INLINE void strip_run(const int kernel, const int count, const strip *t)
     vf acc[5][3];
     const float *x = t->x;
     float *y = t->y;
-    const int64_t rows = t->rows;
+    const int64_t rows = t->rows, begin = t->x_begin, end = t->x_end;
     const ptrdiff_t x_row = t->x_row, y_row = t->y_row;
 #pragma GCC unroll 25
     for (int i = 0; i < kernel * kernel; i++)
@@ -126,19 +138,20 @@ INLINE void strip_run(const int kernel, const int count, const strip *t)
         h.written[s] = t->written[s];
     }
     h.with_bias = t->bias != NULL;
+    h.whole = t->whole;
     h.bias = h.with_bias ? vf_load(t->bias) : vf_zero();
     h.x_step = t->x_step;
     h.y_step = t->y_step;
 #pragma GCC unroll 5
     for (int i = 0; i < kernel - 1; i++, x += x_row)
-        input_row(kernel, count, 0, i, &h, x, acc);
+        input_row(kernel, count, 0, i, &h, x, i >= begin && i < end, acc);
     for (int64_t i = kernel - 1; i < rows; i++, x += x_row, y += y_row) {
-        input_row(kernel, count, 0, kernel - 1, &h, x, acc);
+        input_row(kernel, count, 0, kernel - 1, &h, x, i >= begin && i < end, acc);
         store_row(kernel, count, &h, y, acc);
     }
 #pragma GCC unroll 5
     for (int i = 1; i < kernel; i++, x += x_row, y += y_row) {
-        input_row(kernel, count, i, kernel - 1, &h, x, acc);
+        input_row(kernel, count, i, kernel - 1, &h, x, rows - 1 + i >= begin && rows - 1 + i < end, acc);
         store_row(kernel, count, &h, y, acc);
     }
 }
@@ -175,17 +188,27 @@ static void strip_5_3(const strip *t)
 
 void KERNEL(conv_first_run)(const conv_first *c)
 {
-    static void (*const run[2][3])(const strip *) = {{strip_3_1, strip_3_2, strip_3_3}, {strip_5_1, strip_5_2, strip_5_3}};
+    static void (*const run[2][3])(const strip *) = {{strip_3_1, strip_3_2, strip_3_3},
+                                                     {strip_5_1, strip_5_2, strip_5_3}};
     int64_t row = c->columns * c->filters, vectors = (row + VL - 1) / VL, patterns = patterns_of(c->filters);
     int64_t points = patterns * VL / c->filters; /* from one vector of a pattern to the next */
     for (int64_t p = 0; p < patterns && p < vectors; p++) {
         const float *table = c->table + p * PATTERN_VECTORS(c->kernel) * VL;
         int64_t left = (vectors - p + patterns - 1) / patterns, x = p * VL / c->filters, y = p * VL;
         while (left > 0) {
-            int64_t count = left == 4 ? 2 : left < 3 ? left : 3;
-            strip t = {.x = c->x + x, .x_step = points, .x_row = c->x_row, .w = table,
-                       .bias = table + c->kernel * c->kernel * VL, .y = c->y + y, .y_step = patterns * VL, .y_row = row,
-                       .rows = c->rows};
+            int64_t count = left == 4 && WIDEST == 3 ? 2 : left < WIDEST ? left : WIDEST;
+            strip t = {.x = c->x + x,
+                       .x_step = points,
+                       .x_row = c->x_row,
+                       .w = table,
+                       .bias = table + c->kernel * c->kernel * VL,
+                       .y = c->y + y,
+                       .y_step = patterns * VL,
+                       .y_row = row,
+                       .rows = c->rows,
+                       .x_begin = c->x_begin,
+                       .x_end = c->x_end};
+            t.whole = row - y - (count - 1) * patterns * VL >= VL;
             t.index = (const int32_t *)(t.bias + VL);
             t.bias = c->bias ? t.bias : NULL;
             for (int64_t s = 0; s < count; s++) {

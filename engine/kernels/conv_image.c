@@ -5,7 +5,7 @@
  * stride x stride phases, each of which sees its own subset of the taps, turned around, and reads the source
  * point by point.  A row of the destination is one block of the inner kernel (gemm_tile.h), which reads the source where
  * it lies: the taps are segments of k, merged where they touch.  Only where taps reach beyond the image's edge is it
- * copied first, with zeros around. */
+ * copied first, with zeros on both sides; taps above and below it are left out. */
 #include <stddef.h>
 #include <string.h>
 
@@ -44,12 +44,13 @@ typedef struct plan {
     int64_t source_step[2], target_step[2];
     int64_t count[2];             /* most destination rows and columns of a phase */
     int64_t lowest[2], beyond[2]; /* taps reach from lowest to beyond-1, relative to the source point */
-    int padded;
-    int64_t pitch; /* source points from row to row of what the kernel reads */
+    int padded, overhanging;      /* some tap lies outside, above or below */
+    int64_t pitch;                /* source points from row to row of what the kernel reads */
     phase *phase;
     int64_t phases;
     chunk *chunk;
     gemm_segment *segment;
+    int64_t *segment_row;     /* which source row a segment reads, relative to the source point */
     int64_t chunks, segments; /* how many there are so far */
     ptrdiff_t matrix_row, matrix_group;
     float *turned; /* backward: the weights, [phase][group][taps, f/groups][c/groups] */
@@ -111,6 +112,8 @@ static void measure_reach(plan *p)
         p->beyond[axis] = highest + 1;
         if (lowest < 0 || (p->count[axis] - 1) * p->source_step[axis] + highest >= source[axis])
             p->padded = 1;
+        if (axis == 0)
+            p->overhanging = p->padded;
     }
     p->pitch = p->padded ? (p->count[1] - 1) * p->source_step[1] + p->beyond[1] - p->lowest[1] : p->from.width;
 }
@@ -121,8 +124,9 @@ static void add_chunk(plan *p, phase *f, int64_t k)
     f->chunks++;
 }
 
-/* Appends `length` steps at `offset` to the phase's chunks, cutting where a chunk is full. */
-static void add_steps(plan *p, phase *f, int64_t chunk_length, int64_t *k, ptrdiff_t offset, int64_t length)
+/* Appends `length` steps at `offset`, in row `row`, to the phase's chunks, cutting where a chunk is full. */
+static void add_steps(plan *p, phase *f, int64_t chunk_length, int64_t *k, ptrdiff_t offset, int64_t row,
+                      int64_t length)
 {
     while (length > 0) {
         if (*k % chunk_length == 0)
@@ -130,9 +134,10 @@ static void add_steps(plan *p, phase *f, int64_t chunk_length, int64_t *k, ptrdi
         chunk *c = &p->chunk[p->chunks - 1];
         gemm_segment *last = &p->segment[p->segments - 1];
         int64_t steps = least(length, chunk_length - *k % chunk_length);
-        if (c->count > 0 && last->offset + last->length == offset) {
+        if (c->count > 0 && last->offset + last->length == offset && p->segment_row[p->segments - 1] == row) {
             last->length += steps;
         } else {
+            p->segment_row[p->segments] = row;
             p->segment[p->segments++] = (gemm_segment){offset, steps};
             c->count++;
         }
@@ -161,7 +166,7 @@ static void describe_phase(plan *p, phase *f)
             if (tap_offset(p, 0, f->first[0], tap_at(p, s->kh, i), &row) &&
                 tap_offset(p, 1, f->first[1], tap_at(p, s->kw, j), &column)) {
                 int64_t point = (row - p->lowest[0]) * p->pitch + column - p->lowest[1];
-                add_steps(p, f, length, &k, point * p->from.channels, p->from.per_group);
+                add_steps(p, f, length, &k, point * p->from.channels, row, p->from.per_group);
             }
     if (f->chunks == 0) /* no tap reaches these points: the empty sum */
         add_chunk(p, f, 0);
@@ -173,13 +178,15 @@ static int describe_phases(plan *p)
     int64_t taps = p->shape->kh * p->shape->kw;
     p->phases = down * across;
     int64_t chunks = taps * p->from.per_group / (GEMM_CHUNK / 2) + p->phases, segments = taps + chunks;
-    char *table = gemm_scratch(SCRATCH_CALL_TABLE, p->phases * (int64_t)sizeof(phase) + chunks * (int64_t)sizeof(chunk) +
-                                                       segments * (int64_t)sizeof(gemm_segment));
+    int64_t phase_bytes = p->phases * (int64_t)sizeof(phase), chunk_bytes = chunks * (int64_t)sizeof(chunk);
+    int64_t segment_bytes = segments * (int64_t)sizeof(gemm_segment), row_bytes = segments * (int64_t)sizeof(int64_t);
+    char *table = gemm_scratch(SCRATCH_CALL_TABLE, phase_bytes + chunk_bytes + segment_bytes + row_bytes);
     if (!table)
         return PLN_E_MEMORY;
     p->phase = (phase *)table;
-    p->chunk = (chunk *)(table + p->phases * (int64_t)sizeof(phase));
-    p->segment = (gemm_segment *)(table + p->phases * (int64_t)sizeof(phase) + chunks * (int64_t)sizeof(chunk));
+    p->chunk = (chunk *)(table + phase_bytes);
+    p->segment = (gemm_segment *)(table + phase_bytes + chunk_bytes);
+    p->segment_row = (int64_t *)(table + phase_bytes + chunk_bytes + segment_bytes);
     for (int64_t i = 0; i < p->phases; i++) {
         p->phase[i] = (phase){.first = {i / across, i % across}, .first_chunk = p->chunks};
         describe_phase(p, &p->phase[i]);
@@ -256,15 +263,21 @@ static int prepare_first(plan *p, const float *w)
     if (!table)
         return PLN_E_MEMORY;
     table_fill[isa](s->f, s->kh, w, p->bias, table);
-    p->first = (conv_first){.x_row = p->pitch, .width = p->pitch, .columns = s->ow, .filters = s->f, .kernel = s->kh,
-                            .table = table, .bias = p->bias != NULL};
+    p->first = (conv_first){.x_row = p->pitch,
+                            .width = p->pitch,
+                            .columns = s->ow,
+                            .filters = s->f,
+                            .kernel = s->kh,
+                            .table = table,
+                            .bias = p->bias != NULL};
     p->first_run = run[isa];
     return PLN_OK;
 }
 
 /* ------------------------------------------------------------------------------------------- doing the work ---- */
 
-/* Copies the source rows that destination rows t0 .. t1-1 read, with zeros where there is no image. */
+/* Copies the source rows that destination rows t0 .. t1-1 read, with zeros on both sides.  Rows that the image does not have
+ * stay undefined: nobody reads them. */
 static float *pad_image(const plan *p, const float *source, int64_t t0, int64_t t1)
 {
     int64_t channels = p->from.channels, row_floats = p->pitch * channels;
@@ -274,10 +287,8 @@ static float *pad_image(const plan *p, const float *source, int64_t t0, int64_t 
     float *padded = gemm_scratch(SCRATCH_PIECE_IMAGE, (end - begin) * row_floats * (int64_t)sizeof(float));
     for (int64_t r = begin; padded && r < end; r++) {
         float *to = padded + (r - begin) * row_floats;
-        if (r < 0 || r >= p->from.height || inside == 0) {
-            memset(to, 0, (size_t)row_floats * sizeof *to);
+        if (r < 0 || r >= p->from.height)
             continue;
-        }
         memset(to, 0, (size_t)(left * channels) * sizeof *to);
         memcpy(to + left * channels, source + (r * p->from.width + from) * channels,
                (size_t)(inside * channels) * sizeof *to);
@@ -286,11 +297,29 @@ static float *pad_image(const plan *p, const float *source, int64_t t0, int64_t 
     return padded;
 }
 
-/* m destination points of one phase, `source` being what the first tap of the first one reads. */
-static void run_row(const plan *p, const phase *f, const float *source, float *target, int64_t m)
+/* Leaves out the segments of a chunk that lie above or below the image.  Rows go upwards in a chunk. */
+static void take_inside(const plan *p, const chunk *c, int64_t source_row, gemm_block *g)
 {
-    gemm_block g = {.a_row = p->source_step[1] * p->from.channels, .a_step = 1, .b_row = p->matrix_row, .m = m,
-                    .n = p->to.per_group, .out_row = p->target_step[1] * p->to.channels, .alpha = 1};
+    const int64_t *row = p->segment_row + c->first;
+    int64_t begin = 0, end = c->count;
+    for (; begin < end && source_row + row[begin] < 0; begin++)
+        g->b += g->segment[begin].length * g->b_row;
+    while (begin < end && source_row + row[end - 1] >= p->from.height)
+        end--;
+    g->segment += begin;
+    g->segments = end - begin;
+}
+
+/* m destination points of one phase.  `source` is what the lowest tap of the first one reads, `source_row` its source row. */
+static void run_row(const plan *p, const phase *f, const float *source, int64_t source_row, float *target, int64_t m)
+{
+    gemm_block g = {.a_row = p->source_step[1] * p->from.channels,
+                    .a_step = 1,
+                    .b_row = p->matrix_row,
+                    .m = m,
+                    .n = p->to.per_group,
+                    .out_row = p->target_step[1] * p->to.channels,
+                    .alpha = 1};
     g.sum_row = g.out_row;
     for (int64_t group = 0; group < p->shape->groups; group++) {
         g.a = source + group * p->from.per_group;
@@ -300,6 +329,8 @@ static void run_row(const plan *p, const phase *f, const float *source, float *t
             g.segment = p->segment + c->first;
             g.segments = c->count;
             g.b = f->matrix + group * p->matrix_group + c->begin * p->matrix_row;
+            if (p->overhanging)
+                take_inside(p, c, source_row, &g);
             g.sum = i ? g.out : NULL;
             g.bias = p->bias && i == f->chunks - 1 ? p->bias + group * p->to.per_group : NULL;
             p->v->block(&g);
@@ -325,11 +356,13 @@ static int run_rows(const plan *p, int64_t sample, int64_t t0, int64_t t1)
         first.x = source;
         first.y = target + t0 * to->width * to->channels;
         first.rows = t1 - t0;
+        first.x_begin = most(0, -(t0 + p->lowest[0]));
+        first.x_end = from->height - (t0 + p->lowest[0]);
         p->first_run(&first);
         return PLN_OK;
     }
     /* Where the last point of a row and the first of the next are as far apart as neighbours, rows run together. */
-    int together = p->phases == 1 && p->target_step[0] == 1 && p->target_step[1] == 1 &&
+    int together = p->phases == 1 && !p->overhanging && p->target_step[0] == 1 && p->target_step[1] == 1 &&
                    p->pitch * p->source_step[0] == p->count[1] * p->source_step[1];
     for (int64_t t = t0; t < t1; t += together ? t1 - t0 : 1)
         for (int64_t i = 0; i < p->phases; i++) {
@@ -337,8 +370,9 @@ static int run_rows(const plan *p, int64_t sample, int64_t t0, int64_t t1)
             int64_t row = f->first[0] + t * p->target_step[0];
             int64_t columns = ceil_div(to->width - f->first[1], p->target_step[1]);
             if (row < to->height)
-                run_row(p, f, source + (t - t0) * p->source_step[0] * p->pitch * from->channels,
-                        target + (row * to->width + f->first[1]) * to->channels, together ? (t1 - t0) * columns : columns);
+                run_row(p, f, source + (t - t0) * p->source_step[0] * p->pitch * from->channels, t * p->source_step[0],
+                        target + (row * to->width + f->first[1]) * to->channels,
+                        together ? (t1 - t0) * columns : columns);
         }
     return PLN_OK;
 }

@@ -1,12 +1,13 @@
 /* The definition of a convolution's bits, as plainly as it can be written.
  *
- *   FORWARD   y[n,i,j,f] = bias[f] + sum over (u, v, ci) in this order of x * w; a tap outside of the picture takes
- *             part as 0.  The sum is that of a product with k = kh*kw*(c/groups): chunks of gemm_chunk_length(k), chains of
- *             fused multiply-adds within a chunk, chunks added in order.
+ *   FORWARD   y[n,i,j,f] = bias[f] + sum over (u, v, ci) in this order of x * w.  A tap above or below the picture takes no
+ *             part, one to the left or right of it takes part as 0.  The sum is that of a product with k = kh*kw*(c/groups):
+ *             chunks of gemm_chunk_length(k), in which taps that take no part still count; chains of fused
+ *             multiply-adds within a chunk, chunks added in order.
  *   DINPUT    x[n,i,j,ci] = sum over (u, v) downwards and f upwards of y * w, over those taps for which the vertical position
- *             i + pad_lo - u*dilation is a multiple of the stride, and the horizontal one likewise; positions outside of y take
- *             part as 0.  Chunks as above, with k = the number of these taps times f/groups.
- *   DWEIGHT   w[u,v,ci,f] = beta*w + sum over (n, i, j) in this order of x * y, taps outside taking part as 0.
+ *             i + pad_lo - u*dilation is a multiple of the stride, and the horizontal one likewise.  Taps outside of y and chunks
+ *             as above, with k = the number of these taps times f/groups.
+ *   DWEIGHT   w[u,v,ci,f] = beta*w + sum over (n, i, j) in this order of x * y; taps outside of x take part as 0.
  *             A chunk is a number of whole samples: GEMM_CHUNK positions, or one sample if that has more.  The bias is the same
  *             with plain additions of y. */
 #include <math.h>
@@ -46,6 +47,14 @@ static void add(chunked *s, float a)
     s->terms++;
 }
 
+/* A term that takes no part. */
+static void skip(chunked *s)
+{
+    if (s->terms == s->length)
+        close_chunk(s);
+    s->terms++;
+}
+
 static float total(chunked *s)
 {
     if (s->terms > 0 || s->closed == 0)
@@ -63,11 +72,15 @@ static float forward(const conv_shape *s, const float *x, const float *w, int64_
     chunked sum = {.length = gemm_chunk_length(s->kh * s->kw * s->cg)};
     for (int64_t u = 0; u < s->kh; u++)
         for (int64_t v = 0; v < s->kw; v++)
-            for (int64_t ci = 0; ci < s->cg; ci++)
-                multiply(&sum,
-                         pixel(x, s->h, s->w, s->c, n, i * s->stride[0] - s->pad[0] + u * s->dilation[0],
-                               j * s->stride[1] - s->pad[1] + v * s->dilation[1], f / s->fg * s->cg + ci),
-                         w[((u * s->kw + v) * s->cg + ci) * s->f + f]);
+            for (int64_t ci = 0; ci < s->cg; ci++) {
+                int64_t row = i * s->stride[0] - s->pad[0] + u * s->dilation[0];
+                int64_t column = j * s->stride[1] - s->pad[1] + v * s->dilation[1];
+                if (row < 0 || row >= s->h)
+                    skip(&sum);
+                else
+                    multiply(&sum, pixel(x, s->h, s->w, s->c, n, row, column, f / s->fg * s->cg + ci),
+                             w[((u * s->kw + v) * s->cg + ci) * s->f + f]);
+            }
     return total(&sum);
 }
 
@@ -90,8 +103,11 @@ static float dinput(const conv_shape *s, const float *y, const float *w, int64_t
             if (a % s->stride[0] != 0 || b % s->stride[1] != 0)
                 continue;
             for (int64_t f = g * s->fg; f < (g + 1) * s->fg; f++)
-                multiply(&sum, pixel(y, s->oh, s->ow, s->f, n, a / s->stride[0], b / s->stride[1], f),
-                         w[((u * s->kw + v) * s->cg + c % s->cg) * s->f + f]);
+                if (a < 0 || a / s->stride[0] >= s->oh)
+                    skip(&sum);
+                else
+                    multiply(&sum, pixel(y, s->oh, s->ow, s->f, n, a / s->stride[0], b / s->stride[1], f),
+                             w[((u * s->kw + v) * s->cg + c % s->cg) * s->f + f]);
         }
     return total(&sum);
 }
@@ -140,7 +156,8 @@ static void ref_dweight(const pln_conv *c, const conv_shape *s)
         for (int64_t v = 0; v < s->kw; v++)
             for (int64_t ci = 0; ci < s->cg; ci++)
                 for (int64_t f = 0; f < s->f; f++) {
-                    float *old = &w[((u * s->kw + v) * s->cg + ci) * s->f + f], t = dweight(s, c->x->data, y, u, v, ci, f);
+                    float *old = &w[((u * s->kw + v) * s->cg + ci) * s->f + f],
+                          t = dweight(s, c->x->data, y, u, v, ci, f);
                     *old = c->beta != 0 ? fmaf(c->beta, *old, t) : t;
                 }
     for (int64_t f = 0; bias && f < s->f; f++) {

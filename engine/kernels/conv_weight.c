@@ -165,10 +165,16 @@ static int block_piece(void *argument, int64_t piece, int lane)
         if (!image)
             return PLN_E_MEMORY;
         for (int64_t unit = first; unit < first + p->units_each; unit++) {
-            float *out = p->w + unit_at(p, unit) + begin * s->f, *sum = copies ? sums + (unit - first) * m * s->fg : out;
+            float *out = p->w + unit_at(p, unit) + begin * s->f,
+                  *sum = copies ? sums + (unit - first) * m * s->fg : out;
             ptrdiff_t sum_row = copies ? s->fg : s->f;
-            gemm_block g = {.m = m, .out = last ? out : sum, .out_row = last ? s->f : sum_row, .alpha = 1,
-                            .beta = last ? p->beta : 0, .sum = chunk ? sum : NULL, .sum_row = sum_row};
+            gemm_block g = {.m = m,
+                            .out = last ? out : sum,
+                            .out_row = last ? s->f : sum_row,
+                            .alpha = 1,
+                            .beta = last ? p->beta : 0,
+                            .sum = chunk ? sum : NULL,
+                            .sum_row = sum_row};
             unit_chunk(c, image, chunk, unit, begin, &g);
         }
     }
@@ -180,7 +186,8 @@ static int blocks_run(lanes *pool, context *c, int64_t work)
     plan *p = c->p;
     int64_t wanted = least(work / PIECE_WORK + 1, PIECES_WANTED);
     p->units_each = !p->padded ? 1 : p->joined ? p->units : p->shape->kh * p->shape->kw;
-    p->blocks = least(ceil_div(wanted * p->units_each, p->units), p->unit_rows / (p->padded ? ROWS_PADDED : ROWS_LEAST));
+    p->blocks =
+        least(ceil_div(wanted * p->units_each, p->units), p->unit_rows / (p->padded ? ROWS_PADDED : ROWS_LEAST));
     p->block_rows = ceil_div(p->unit_rows, most(1, p->blocks));
     p->blocks = ceil_div(p->unit_rows, p->block_rows);
     return lanes_run(work > PIECE_WORK ? pool : NULL, p->units / p->units_each * p->blocks + (p->bias != NULL),
@@ -194,10 +201,18 @@ static int first_run(const plan *p, const float *image, int64_t chunk, int64_t s
 {
     static int (*const run[])(const conv_first_gradient *) = KERNEL_TABLE(conv_first_gradient_run);
     const conv_shape *s = p->shape;
-    conv_first_gradient g = {.x = image, .x_image = p->height * p->width, .x_row = s->stride[0] * p->width,
-                             .x_step = s->stride[1], .tap_row = s->dilation[0] * p->width,
-                             .y = p->y + chunk * p->samples * s->oh * s->ow * s->f, .images = samples, .rows = s->oh,
-                             .columns = s->ow, .filters = s->f, .kernel = s->kh, .w = part,
+    conv_first_gradient g = {.x = image,
+                             .x_image = p->height * p->width,
+                             .x_row = s->stride[0] * p->width,
+                             .x_step = s->stride[1],
+                             .tap_row = s->dilation[0] * p->width,
+                             .y = p->y + chunk * p->samples * s->oh * s->ow * s->f,
+                             .images = samples,
+                             .rows = s->oh,
+                             .columns = s->ow,
+                             .filters = s->f,
+                             .kernel = s->kh,
+                             .w = part,
                              .bias = p->bias ? part + s->kh * s->kw * s->f : NULL};
     return s->c == 1 && s->kh == s->kw && s->dilation[1] == 1 && run[kernels_isa()](&g);
 }
@@ -230,7 +245,8 @@ static int chunks_piece(void *argument, int64_t piece, int lane)
     const plan *p = c->p;
     int status = PLN_OK;
     (void)lane;
-    for (int64_t i = piece * p->chunks_each; i < least((piece + 1) * p->chunks_each, p->chunks) && status == PLN_OK; i++)
+    for (int64_t i = piece * p->chunks_each; i < least((piece + 1) * p->chunks_each, p->chunks) && status == PLN_OK;
+         i++)
         status = chunk_run(c, i);
     return status;
 }
@@ -261,8 +277,13 @@ static int chunks_run(lanes *pool, context *c, int64_t work)
 
 int conv_weight_run(lanes *pool, const pln_conv *c, const conv_shape *s)
 {
-    plan p = {.v = gemm_version_now(), .shape = s, .x = c->x->data, .y = c->y->data, .w = c->out->data,
-              .bias = c->out_bias ? c->out_bias->data : NULL, .beta = c->beta};
+    plan p = {.v = gemm_version_now(),
+              .shape = s,
+              .x = c->x->data,
+              .y = c->y->data,
+              .w = c->out->data,
+              .bias = c->out_bias ? c->out_bias->data : NULL,
+              .beta = c->beta};
     int64_t weights = s->kh * s->kw * s->cg * s->f, work = s->n * s->oh * s->ow * weights;
     p.samples = conv_samples_per_chunk(s);
     p.chunks = most(1, ceil_div(s->n, p.samples));

@@ -25,10 +25,10 @@
 /* More pieces than this only cost; fewer leave lanes waiting for the last one. */
 #define PIECES_WANTED 64
 /* Rows of a block: enough that a panel of b is used a few times; of a big product, enough that it is used well. */
-#define ROWS_LEAST     28
-#define ROWS_LEAST_BIG 112
+#define ROWS_LEAST       28
+#define ROWS_LEAST_BIG   112
 #define PANELS_LEAST_BIG 4
-#define BIG_WORK       50000000
+#define BIG_WORK         50000000
 /* Rows of a block that goes into a sink: two tiles; their 28 x 128 floats and what an optimizer keeps of them fit the cache. */
 #define SINK_ROWS 28
 /* Rows at multiples of this many floats displace each other from the caches; blocks of so many rows and panels are then
@@ -313,7 +313,8 @@ static int turned_run(lanes *pool, job *w, int64_t pieces)
     w->turned_row = w->a_step;
     w->turned_step = panel;
     if (w->a_row != 1) {
-        float *packed = gemm_scratch(SCRATCH_CALL_OPERAND, ceil_div(w->m, panel) * panel * w->k * (int64_t)sizeof(float));
+        float *packed =
+            gemm_scratch(SCRATCH_CALL_OPERAND, ceil_div(w->m, panel) * panel * w->k * (int64_t)sizeof(float));
         if (!packed)
             return PLN_E_MEMORY;
         for (int64_t i = 0; i < w->m; i += panel)

@@ -11,13 +11,13 @@
 /* Who uses a block.  CALL slots are taken by the thread that opens a region and read by all of its lanes, PIECE slots
  * are taken inside a piece.  A piece that runs on the calling thread must not take a CALL slot. */
 typedef enum gemm_slot {
-    SCRATCH_CALL_PARTS,    /* partial sums of chunks */
-    SCRATCH_CALL_OPERAND,  /* a packed operand, the weights of a convolution */
-    SCRATCH_CALL_TABLE,    /* segments of a convolution */
-    SCRATCH_PIECE_LEFT,    /* a copy of a block of the left operand */
-    SCRATCH_PIECE_PANEL,   /* one panel of the right operand */
-    SCRATCH_PIECE_SUM,     /* a block of the result before it is finished */
-    SCRATCH_PIECE_IMAGE,   /* a padded image */
+    SCRATCH_CALL_PARTS,   /* partial sums of chunks */
+    SCRATCH_CALL_OPERAND, /* a packed operand, the weights of a convolution */
+    SCRATCH_CALL_TABLE,   /* segments of a convolution */
+    SCRATCH_PIECE_LEFT,   /* a copy of a block of the left operand */
+    SCRATCH_PIECE_PANEL,  /* one panel of the right operand */
+    SCRATCH_PIECE_SUM,    /* a block of the result before it is finished */
+    SCRATCH_PIECE_IMAGE,  /* a padded image */
     SCRATCH_SLOTS
 } gemm_slot;
 

@@ -28,8 +28,8 @@ INLINE vf load(int cut, vmask mask, const float *p)
     return cut ? vf_load_mask(mask, p) : vf_load(p);
 }
 
-INLINE void tile(const int rows, const int reading, const int width, const gemm_block *g, const float *a, const float *b,
-                 int64_t i, int64_t j)
+INLINE void tile(const int rows, const int reading, const int width, const gemm_block *g, const float *a,
+                 const float *b, int64_t i, int64_t j)
 {
     const int vectors = width == NARROW ? 1 : 2;
     const vmask mask = vmask_first(g->n - j - (vectors - 1) * VL);

@@ -255,7 +255,8 @@ static int add_node(model *m, int index, const value *in, int nin, const pln_pla
     else
         snprintf(x->name, sizeof x->name, "%s", m->layers[index]->name);
     x->nin = nin;
-    memcpy(x->in, in, sizeof(value) * (size_t)nin);
+    if (nin)
+        memcpy(x->in, in, sizeof(value) * (size_t)nin);
     for (int i = 0; i < plan->nslots; i++)
         if (plan->slots[i].kind == PLN_OUTPUT) {
             if (x->nout == MODEL_PORTS) {

@@ -95,7 +95,7 @@ void update_free(update *u)
 typedef struct pass {
     update *u;
     float *gradients;
-    int hot;
+    const host_sink *sinks; /* of a hot step, else NULL */
 } pass;
 
 static int clip_values(void *context, int64_t piece, int lane)
@@ -179,8 +179,8 @@ static int update_piece(void *context, int64_t piece, int lane)
     const update_slice *x = &s->u->slices[piece];
     const parameter *p = &s->u->m->parameters[x->parameter];
     (void)lane;
-    if (s->hot && s->u->may_be_hot[x->parameter])
-        return PLN_OK;
+    if (s->sinks && s->u->may_be_hot[x->parameter] && !s->sinks[x->parameter].kept)
+        return PLN_OK; /* was updated as it was made */
     return update_range(s->u, x->parameter, x->offset, x->count, s->gradients + p->offset + x->offset);
 }
 
@@ -199,7 +199,7 @@ void update_join(update *u, plan *p)
     u->may_be_hot = p->may_be_hot;
     for (int i = 0; i < u->m->nparameters; i++) {
         u->hot[i] = (hot_gradient){u, i};
-        p->sinks[i] = (host_sink){take_block, &u->hot[i]};
+        p->sinks[i] = (host_sink){take_block, &u->hot[i], p->gradients + u->m->parameters[i].offset, 0};
     }
 }
 
@@ -211,8 +211,10 @@ void update_begin(update *u, plan *p, double rate, uint64_t step, int norm_wante
     u->rate = rate;
     u->step = step;
     p->hot = !norm_wanted && !clips && (o->flags & PLN_ELEMENTWISE);
-    for (int i = 0; i < u->m->nparameters; i++)
+    for (int i = 0; i < u->m->nparameters; i++) {
         u->gscale[i] = 1.0f;
+        p->sinks[i].kept = 0;
+    }
     if (o->begin)
         o->begin(r->optimizer.opts.bytes, step, rate, u->k);
 }
@@ -220,7 +222,7 @@ void update_begin(update *u, plan *p, double rate, uint64_t step, int norm_wante
 int update_end(update *u, plan *p, double *norm, error *e)
 {
     const recipe *r = u->r;
-    pass s = {.u = u, .gradients = p->gradients, .hot = p->hot};
+    pass s = {.u = u, .gradients = p->gradients, .sinks = p->hot ? p->sinks : NULL};
     unsigned state = fpu_enter();
     if (norm || r->clipnorm > 0 || r->global_clipnorm > 0) {
         lanes_run(u->pool, u->nslices, sum_squares, &s);

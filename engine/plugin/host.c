@@ -180,6 +180,15 @@ static int service_gemm(const pln_host *table, const pln_gemm *g)
 
 static int service_conv(const pln_host *table, const pln_conv *c)
 {
+    host_sink *sink = c->out->data ? NULL : c->out->host;
+    if (sink) {
+        pln_conv into = *c;
+        pln_tensor gradient = *c->out;
+        gradient.data = sink->memory;
+        into.out = &gradient;
+        sink->kept = 1;
+        return memory_or(table, conv_run(behind(table)->pool, &into), "conv");
+    }
     return memory_or(table, conv_run(behind(table)->pool, c), "conv");
 }
 

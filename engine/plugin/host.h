@@ -33,10 +33,13 @@ struct pln_plan {
 };
 
 /* Takes the finished blocks of a gradient that is updated while it is in cache (PLN_GRAD_ONCE).  A gradient tensor whose
- * data is NULL points to one with its `host` field; gemm hands it the rows [row, row+rows) of the gradient. */
+ * data is NULL points to one with its `host` field; gemm hands it the rows [row, row+rows) of the gradient.  conv, which does
+ * not finish it block by block, writes all of it to `memory` and sets `kept`: then it is updated after the step. */
 typedef struct host_sink {
     gemm_sink *take;
     void *context;
+    float *memory;
+    int kept; /* in this step; update_begin sets it to 0 */
 } host_sink;
 
 typedef struct host {

@@ -120,7 +120,8 @@ static void read_list(lua_State *L, int index, int anchor, option_value *v)
     for (lua_Unsigned i = 0; i < n; i++) {
         int type = lua_rawgeti(L, index, (lua_Integer)i + 1);
         if (type != LUA_TNUMBER) {
-            v->text = type == LUA_TSTRING ? "a list that holds a string" : "a list that holds something else than numbers";
+            v->text =
+                type == LUA_TSTRING ? "a list that holds a string" : "a list that holds something else than numbers";
             lua_pop(L, 2);
             return;
         }

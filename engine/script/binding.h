@@ -36,11 +36,11 @@ typedef struct context {
     int64_t resumes;         /* the launch that this state goes on with, 0: none */
     int has_seed, threads, quiet;
     uint64_t seed;
-    int launched;            /* a launch is recorded */
-    int interrupted;         /* a Ctrl-C was honoured: exit status 130 */
-    int exit_status;         /* of the launch, -1: not known */
-    char *message;           /* why it failed, or NULL */
-    size_t unreported;       /* bytes behind userdata that the collector was not told of yet */
+    int launched;      /* a launch is recorded */
+    int interrupted;   /* a Ctrl-C was honoured: exit status 130 */
+    int exit_status;   /* of the launch, -1: not known */
+    char *message;     /* why it failed, or NULL */
+    size_t unreported; /* bytes behind userdata that the collector was not told of yet */
 } context;
 
 /* The state's context; made from the environment when there is none (a stock interpreter). */
@@ -66,9 +66,9 @@ size_t script_place(const char *message);
 
 /* A kind of userdata that holds one pointer. */
 typedef struct script_type {
-    const char *name;                /* "perilune.model": the metatable's key and __name */
-    void (*release)(void *object);   /* called once, by __gc or __close */
-    const luaL_Reg *methods;         /* ended by {NULL, NULL}; or NULL */
+    const char *name;              /* "perilune.model": the metatable's key and __name */
+    void (*release)(void *object); /* called once, by __gc or __close */
+    const luaL_Reg *methods;       /* ended by {NULL, NULL}; or NULL */
 } script_type;
 
 /* Pushes an empty userdata of type `t`, with one user value; the caller fills in *result. */
@@ -135,7 +135,7 @@ void interrupt_unwatch(void);
 
 /* A file of the embedded library. */
 typedef struct library_file {
-    const char *name;           /* "fit", "callbacks/EarlyStopping" */
+    const char *name; /* "fit", "callbacks/EarlyStopping" */
     const unsigned char *bytes;
     size_t count;
 } library_file;

@@ -407,14 +407,14 @@ static int save_picture(lua_State *L)
     return picture_write(path, &p, &e) == PLN_OK ? 0 : script_raise(L, &e);
 }
 
-static const luaL_Reg methods[] = {{"count", count},   {"slice", slice},   {"pick", pick},     {"facts", facts},
-                                   {"digest", digest}, {"input", input},   {"target", target}, {"picture", save_picture},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"count", count},   {"slice", slice},          {"pick", pick},
+                                   {"facts", facts},   {"digest", digest},        {"input", input},
+                                   {"target", target}, {"picture", save_picture}, {NULL, NULL}};
 const script_type dataset_type = {"perilune.dataset", dataset_release, methods};
 
 void dataset_register(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"idx", from_idx},       {"cifar10", from_cifar10},  {"digits", from_digits},
-                                         {"table", from_table},   {"find_data", find_data},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"idx", from_idx},     {"cifar10", from_cifar10}, {"digits", from_digits},
+                                         {"table", from_table}, {"find_data", find_data},  {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -1,10 +1,13 @@
-/* Ctrl-C.  The first one asks: a fit finishes its batch, saves and marks the run; any other code is ended with an error
+/* Ctrl-C, and SIGTERM, which does the same.  The first one asks: a fit finishes its batch, saves and marks the run; any other code is ended with an error
  * at its next Lua instruction.  The second one quits at once.  One flag for the process, because a signal has no other
  * address; it is the only mutable global of the room. */
 #include "script/binding.h"
 
 #include <signal.h>
 #include <string.h>
+
+enum { SIGNALS = 2 };
+static const int signals[SIGNALS] = {SIGINT, SIGTERM};
 
 static volatile sig_atomic_t interrupted;
 static lua_State *volatile watched; /* main thread of the state that `perilune run` executes, or NULL */
@@ -19,8 +22,10 @@ static void stop_hook(lua_State *L, lua_Debug *ar)
 
 static void on_signal(int signal_number)
 {
+    (void)signal_number;
     interrupted = 1;
-    signal(signal_number, SIG_DFL); /* the second one quits */
+    for (int i = 0; i < SIGNALS; i++)
+        signal(signals[i], SIG_DFL); /* the second one quits */
     if (watched)
         lua_sethook(watched, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
@@ -30,23 +35,26 @@ int interrupt_pending(void)
     return interrupted != 0;
 }
 
-static void install(struct sigaction *old)
+/* What is ignored, as under nohup, stays ignored. */
+static void install(struct sigaction old[SIGNALS])
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
     action.sa_flags = SA_RESTART;
-    sigaction(SIGINT, &action, old);
+    for (int i = 0; i < SIGNALS; i++) {
+        sigaction(signals[i], &action, &old[i]);
+        if (old[i].sa_handler == SIG_IGN)
+            sigaction(signals[i], &old[i], NULL);
+    }
 }
 
 void interrupt_watch(lua_State *L)
 {
-    struct sigaction old;
+    struct sigaction old[SIGNALS];
     watched = L;
-    install(&old);
-    if (old.sa_handler == SIG_IGN) /* as under nohup: stays ignored */
-        sigaction(SIGINT, &old, NULL);
+    install(old);
 }
 
 void interrupt_unwatch(void)
@@ -56,7 +64,7 @@ void interrupt_unwatch(void)
 
 /* A guard holds what was there before: { saved sigaction, saved watch }. */
 typedef struct guard {
-    struct sigaction action;
+    struct sigaction action[SIGNALS];
     lua_State *watch;
     int on;
 } guard;
@@ -67,8 +75,8 @@ static int guard_close(lua_State *L)
     if (g->on) {
         g->on = 0;
         watched = g->watch;
-        if (!interrupted)
-            sigaction(SIGINT, &g->action, NULL);
+        for (int i = 0; i < SIGNALS && !interrupted; i++)
+            sigaction(signals[i], &g->action[i], NULL);
     }
     return 0;
 }
@@ -88,11 +96,8 @@ static int interrupts(lua_State *L)
     g->watch = watched;
     g->on = 1;
     watched = NULL;
-    if (!interrupted) {
-        install(&g->action);
-        if (g->action.sa_handler == SIG_IGN)
-            sigaction(SIGINT, &g->action, NULL);
-    }
+    if (!interrupted)
+        install(g->action);
     return 1;
 }
 
@@ -112,9 +117,7 @@ static int honoured(lua_State *L)
 
 void interrupt_register(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"interrupts", interrupts},
-                                         {"interrupted", is_interrupted},
-                                         {"interrupt_honoured", honoured},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"interrupts", interrupts}, {"interrupted", is_interrupted}, {"interrupt_honoured", honoured}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

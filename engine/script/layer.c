@@ -144,10 +144,7 @@ const script_type layer_type = {"perilune.layer", layer_release, methods};
 
 void layer_register(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"layer", layer_new},
-                                         {"find", find_type},
-                                         {"names", type_names},
-                                         {"describe", describe_type},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"layer", layer_new}, {"find", find_type}, {"names", type_names}, {"describe", describe_type}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

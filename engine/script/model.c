@@ -570,13 +570,28 @@ static int answer(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"apply", model_apply_layer}, {"outputs", set_outputs},   {"initialize", initialize}, {"initialized", initialized},
-    {"count", count},             {"shapes", shapes},         {"shape", shape},           {"nodes", nodes},
-    {"parameters", parameters},   {"read", read_weights},     {"write", write_weights},   {"snapshot", snapshot},
-    {"restore", restore},         {"digest", digest},         {"classes", classes},       {"save", save},
-    {"load", load_weights},       {"json", architecture},     {"memory", memory},         {"answer_set", answer_set},
-    {"answer", answer},           {NULL, NULL}};
+static const luaL_Reg methods[] = {{"apply", model_apply_layer},
+                                   {"outputs", set_outputs},
+                                   {"initialize", initialize},
+                                   {"initialized", initialized},
+                                   {"count", count},
+                                   {"shapes", shapes},
+                                   {"shape", shape},
+                                   {"nodes", nodes},
+                                   {"parameters", parameters},
+                                   {"read", read_weights},
+                                   {"write", write_weights},
+                                   {"snapshot", snapshot},
+                                   {"restore", restore},
+                                   {"digest", digest},
+                                   {"classes", classes},
+                                   {"save", save},
+                                   {"load", load_weights},
+                                   {"json", architecture},
+                                   {"memory", memory},
+                                   {"answer_set", answer_set},
+                                   {"answer", answer},
+                                   {NULL, NULL}};
 const script_type model_type = {"perilune.model", model_release, methods};
 
 void model_register(lua_State *L)

@@ -121,8 +121,9 @@ static int lua_seed(lua_State *L)
 
 static void register_all(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"files", list_files},   {"where", where},       {"fail", fail}, {"place", place},
-                                         {"settings", settings}, {"lua_seed", lua_seed}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"files", list_files}, {"where", where},       {"fail", fail},
+                                         {"place", place},      {"settings", settings}, {"lua_seed", lua_seed},
+                                         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     set_text(L, "version", PERILUNE_VERSION);
     layer_register(L);

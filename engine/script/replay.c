@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "net/fingerprint.h"
+#include "net/weights.h"
 
 static const char recorded_key = 0; /* its address is the key of what core.replay returns */
 
@@ -130,6 +131,13 @@ static void free_detail(void *object)
 static const script_type launch_type = {"perilune.launch", free_launch, NULL},
                          runs_type = {"perilune.runs", free_runs, NULL},
                          detail_type = {"perilune.detail", free_detail, NULL};
+
+static void free_weights(void *object)
+{
+    weights_close(object);
+}
+
+static const script_type weights_type = {"perilune.weights", free_weights, NULL};
 
 static void *result_of(lua_State *L, const script_type *type, size_t size)
 {
@@ -363,6 +371,18 @@ static int sweep_folder(lua_State *L)
     return 0;
 }
 
+/* core.metadata(path, key) -> a text of a weights file's metadata, or nil */
+static int metadata(lua_State *L)
+{
+    error e;
+    const char *path = luaL_checkstring(L, 1), *key = luaL_checkstring(L, 2);
+    weights_file **f = (weights_file **)script_new(L, &weights_type);
+    if (weights_open(path, f, &e) != PLN_OK)
+        return script_raise(L, &e);
+    lua_pushstring(L, weights_metadata(*f, key));
+    return 1;
+}
+
 /* core.exists(path) */
 static int exists(lua_State *L)
 {
@@ -381,6 +401,7 @@ void replay_register(lua_State *L)
                                          {"plugin_hashes", plugin_hashes},
                                          {"set_rate", set_rate},
                                          {"sweep_folder", sweep_folder},
+                                         {"metadata", metadata},
                                          {"exists", exists},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

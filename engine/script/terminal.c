@@ -109,9 +109,8 @@ static int parse(lua_State *L)
 
 void terminal_register(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"terminal", terminal_facts}, {"say", terminal_say},
-                                         {"clock", terminal_clock},    {"nearest", nearest},
-                                         {"thousands", thousands},     {"number", number},
-                                         {"parse", parse},             {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"terminal", terminal_facts}, {"say", terminal_say}, {"clock", terminal_clock}, {"nearest", nearest},
+        {"thousands", thousands},     {"number", number},    {"parse", parse},          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -17,13 +17,14 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* A cell as spill.c wrote it.  Texts stay in `value`; bytes are malloc'd into *owned.  Returns 0 when it is no cell. */
+/* A cell as spill.c wrote it.  Texts stay in `value`; bytes are malloc'd into *owned.  Returns PLN_E_FORMAT when it is
+ * no cell. */
 static int cell_of_json(const json_t *value, cell *c, char **owned)
 {
     const json_t *real = json_object_get(value, "real"), *hex = json_object_get(value, "hex");
     *c = cell_null();
     if (!value || json_is_null(value))
-        return 1;
+        return PLN_E_OK;
     if (json_is_integer(value))
         *c = cell_integer(json_integer_value(value));
     else if (json_is_real(value))
@@ -37,21 +38,21 @@ static int cell_of_json(const json_t *value, cell *c, char **owned)
         size_t length = json_string_length(hex) / 2;
         char *bytes = malloc(length ? length : 1);
         if (!bytes)
-            return 0;
+            return PLN_E_MEMORY;
         for (size_t i = 0; i < length; ++i) {
             int high = hex_digit(digits[2 * i]), low = hex_digit(digits[2 * i + 1]);
             if (high < 0 || low < 0) {
                 free(bytes);
-                return 0;
+                return PLN_E_FORMAT;
             }
             bytes[i] = (char)(high * 16 + low);
         }
         *owned = bytes;
         *c = (cell){.type = CELL_BYTES, .text = bytes, .length = length};
     } else {
-        return 0;
+        return PLN_E_FORMAT;
     }
-    return 1;
+    return PLN_E_OK;
 }
 
 typedef struct merge {
@@ -83,10 +84,11 @@ static json_t *next_object(merge *m, int *status, error *e)
         return NULL;
     }
     m->number++;
+    errno = 0; /* jansson does not always say that memory is at fault */
     json_t *object = json_loadb(m->line, (size_t)length, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(object)) {
+        *status = !object && errno == ENOMEM ? error_memory(e) : reject(m, "this is no JSON object", e);
         json_decref(object);
-        *status = reject(m, "this is no JSON object", e);
         return NULL;
     }
     return object;
@@ -117,8 +119,9 @@ static int merge_object(merge *m, const json_t *object, error *e)
     if (kind == ROW_KINDS)
         return reject(m, "this kind of record is not known", e);
     for (int i = 0; row_kinds[kind].cell[i]; ++i) {
-        if (!cell_of_json(json_object_get(object, row_kinds[kind].cell[i]), &cells[i], &owned[i])) {
-            status = reject(m, "a value is none that a record can hold", e);
+        status = cell_of_json(json_object_get(object, row_kinds[kind].cell[i]), &cells[i], &owned[i]);
+        if (status != PLN_E_OK) {
+            status = status == PLN_E_MEMORY ? error_memory(e) : reject(m, "a value is none that a record can hold", e);
             goto fail;
         }
     }

@@ -127,7 +127,8 @@ static int restart_run(store *s, int64_t id, const char *message, char uuid[STOR
     }
     (void)sqlite3_finalize(statement);
     if (status == PLN_E_OK && rc == SQLITE_DONE) {
-        cell cells[] = {cell_text(uuid), cell_text(time_format(store_now(), now)), cell_text("resumed"), cell_text(message)};
+        cell cells[] = {cell_text(uuid), cell_text(time_format(store_now(), now)), cell_text("resumed"),
+                        cell_text(message)};
         rc = row_execute(s, ROW_EVENT, cells);
         rc = rc == SQLITE_OK ? SQLITE_DONE : rc;
     }
@@ -198,9 +199,10 @@ int recording_revisit(store *s, int64_t id, recording **out, error *e)
         snprintf(uuid, sizeof uuid, "%s", (const char *)sqlite3_column_text(line, 0));
     (void)sqlite3_finalize(line);
     if (rc != SQLITE_ROW)
-        return rc != SQLITE_DONE ? failure_set(s, rc, "read", e)
-                                 : error_set(e, PLN_E_MISSING, "there is no run %lld in %s. List them with: perilune runs",
-                                             (long long)id, s->path);
+        return rc != SQLITE_DONE
+                   ? failure_set(s, rc, "read", e)
+                   : error_set(e, PLN_E_MISSING, "there is no run %lld in %s. List them with: perilune runs",
+                               (long long)id, s->path);
     recording *r = new_recording(s);
     if (!r)
         return error_memory(e);

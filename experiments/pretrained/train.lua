@@ -31,7 +31,7 @@ local nets = {
          nn.Input   { 28, 28, 1 },
          nn.Flatten {},
          nn.Dropout { rate = 0.2 },
-         nn.Dense   { units = 94, activation = "relu" },
+         nn.Dense   { units = 92, activation = "relu" },
          nn.Dropout { rate = 0.2 },
          nn.Dense   { units = 10, activation = "softmax" },
       }

@@ -79,20 +79,51 @@ static float *beta_of(const layer_normalization *o, const pln_tensor *const *p)
     return o->center && p[i] ? p[i]->data : NULL;
 }
 
+/* Sums of a row run in PARTS chains, which become vectors; a single chain of additions would wait for itself. */
+#define PARTS 8
+
+static double add_up(const double part[PARTS])
+{
+    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+}
+
+static double sum(int64_t n, const float *x)
+{
+    double part[PARTS] = {0};
+    int64_t j = 0;
+
+    for (; j + PARTS <= n; j += PARTS)
+        for (int64_t k = 0; k < PARTS; k++)
+            part[k] += x[j + k];
+    for (; j < n; j++)
+        part[j % PARTS] += x[j];
+    return add_up(part);
+}
+
+/* sum of (a - shift) b */
+static double dot(int64_t n, const float *a, double shift, const float *b)
+{
+    double part[PARTS] = {0};
+    int64_t j = 0;
+
+    for (; j + PARTS <= n; j += PARTS)
+        for (int64_t k = 0; k < PARTS; k++)
+            part[k] += (a[j + k] - shift) * b[j + k];
+    for (; j < n; j++)
+        part[j % PARTS] += (a[j] - shift) * b[j];
+    return add_up(part);
+}
+
 typedef struct statistics {
     float mean, r;
 } statistics;
 
+/* sum((x - mean)^2) = sum((x - mean) x), for the exact mean */
 static statistics take(int64_t c, const float *x, double epsilon)
 {
-    double sum = 0, squares = 0;
+    const double mean = sum(c, x) / (double)c, variance = dot(c, x, mean, x) / (double)c;
 
-    for (int64_t j = 0; j < c; j++)
-        sum += x[j];
-    const double mean = sum / (double)c;
-    for (int64_t j = 0; j < c; j++)
-        squares += (x[j] - mean) * (x[j] - mean);
-    return (statistics){(float)mean, (float)(1 / __builtin_sqrt(squares / (double)c + epsilon))};
+    return (statistics){(float)mean, (float)(1 / __builtin_sqrt((variance < 0 ? 0 : variance) + epsilon))};
 }
 
 static int forward(const pln_host *h, const pln_call *c)
@@ -123,20 +154,17 @@ static void begin_gradient(int64_t n, float beta, float *g)
         g[j] = beta == 0 ? 0 : beta * g[j];
 }
 
+/* dx of one row, which holds g until the sums over it are known. */
 static void row_gradient(int64_t n, const float *x, const float *dy, const float *gamma, statistics s, float *dx)
 {
-    double sum = 0, dot = 0;
-
-    for (int64_t j = 0; j < n; j++) {
-        const double g = gamma ? dy[j] * gamma[j] : dy[j];
-        sum += g;
-        dot += g * ((x[j] - s.mean) * s.r);
-    }
-    const float mean = (float)(sum / (double)n), slope = (float)(dot / (double)n);
-    for (int64_t j = 0; j < n; j++) {
-        const float g = gamma ? dy[j] * gamma[j] : dy[j];
-        dx[j] = s.r * (g - mean - (x[j] - s.mean) * s.r * slope);
-    }
+    for (int64_t j = 0; j < n; j++)
+        dx[j] = dy[j];
+    for (int64_t j = 0; gamma && j < n; j++)
+        dx[j] *= gamma[j];
+    const float mean = (float)(sum(n, dx) / (double)n);
+    const float slope = (float)(dot(n, x, s.mean, dx) * s.r / (double)n) * s.r;
+    for (int64_t j = 0; j < n; j++)
+        dx[j] = s.r * (dx[j] - mean - (x[j] - s.mean) * slope);
 }
 
 static int backward(const pln_host *h, const pln_call *c)

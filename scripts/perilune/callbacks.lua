@@ -6,9 +6,11 @@
 --    on_epoch_begin(self, epoch, fit)   on_epoch_end(self, e, fit)     e: epoch, loss, accuracy, val_loss, …
 --    on_batch_end(self, b, fit)                                        b: epoch, batch, batches, loss, …
 --
--- `fit` has model, epochs, learning_rate (may be set), stop(reason), train, validation.  What a callback must remember from
--- epoch to epoch belongs into its table `state`, so that it survives an interruption.  The built-in ones are short; read one
--- (callbacks/EarlyStopping.lua) to write your own with lab.callbacks.define.
+-- `fit` has model, epochs, learning_rate (may be set), stop(reason), train, validation.  What a callback must
+-- remember from epoch to epoch belongs into its table `state` (numbers, texts, tables of them), so that it
+-- survives an interruption; after one, `fit.resumed` says how many epochs were done, and what on_train_begin does
+-- to `state` is undone.  The built-in ones are short; read one (callbacks/EarlyStopping.lua) to write your own
+-- with lab.callbacks.define.
 
 local core, load = ...
 local options = load "options"
@@ -24,9 +26,10 @@ local methods = { "on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_
 ------------------------------------------------------------------------------------------------- definition
 
 --- Makes a constructor: d has name, options (see options.lua) and the functions above.  In them, self.options are the
--- checked options, self.state a table, and self:fail(…) is an error that names the line where the callback was written.
+-- checked options, self.state a table, and self:fail(…) is an error that names the line where the callback was
+-- written.
 function callbacks.define(d)
-   local meta = { __name = d.name, __index = d }
+   local meta = { __name = d.name, __index = d, __hash = { "library", "options", class = true } } -- see hash.lua
    function d:fail(format, ...)
       error(("%s: %s: %s"):format(self.where, d.name, format:format(...)), 0)
    end
@@ -76,7 +79,8 @@ end
 
 local function check_entry(entry, i)
    if type(entry) == "function" then
-      text.fail("fit: callback %d is a function; write on_epoch = function(e) ... end, or put { } after a constructor", i)
+      text.fail("fit: callback %d is a function; write on_epoch = function(e) ... end, or put { } after a constructor",
+         i)
    end
    if type(entry) ~= "table" then text.fail("fit: callback %d is %s; a callback is a table", i, text.show(entry)) end
    local found = false
@@ -113,7 +117,7 @@ function callbacks.hooks(o)
       local function call(_, e, fit)
          if f(e, fit) == false then fit:stop(name) end
       end
-      self[#self + 1] = { entry = { [method] = call }, name = name, alone = true }
+      self[#self + 1] = { entry = { [method] = call }, name = name, alone = true, f = f }
    end
    own("on_epoch", o.on_epoch, "on_epoch_end")
    own("on_batch", o.on_batch, "on_batch_end")

@@ -1,13 +1,14 @@
 --- lab.data: data sets, and views of them.
 --
--- A data set knows its length (#set), take(n), slice(a, b), split(fraction), pick { … }, classes, name, shape, input(i),
--- target(i), save_picture(i, path), digest().  Samples count from 1; labels are data, from 0.  Views copy nothing.
+-- A data set knows its length (#set), take(n), slice(a, b), split(fraction), pick { … }, classes, name, shape,
+-- input(i), target(i), save_picture(i, path), digest().  Samples count from 1; labels are data, from 0.  Views
+-- copy nothing.
 
 local core, load = ...
 local options = load "options"
 local text = load "text"
 
-local Set = { __name = "dataset" }
+local Set = { __name = "dataset", __hash = { "handle" } } -- see hash.lua
 local methods = {}
 local data = {}
 

@@ -5,9 +5,11 @@
 
 local core, load = ...
 local callbacks = load "callbacks"
+local checkpoint = load "checkpoint"
 local data = load "data"
 local model = load "model"
 local options = load "options"
+local replay = load "replay"
 local schedules = load "schedules"
 local session = load "session"
 local text = load "text"
@@ -161,14 +163,12 @@ end
 
 -- Ctrl-C, or `perilune stop`: saves what is there and ends the script.
 local function interrupt(f, why)
-   local where
-   f.run:save("interrupted.safetensors", "interrupted", f.epoch, function(path)
-      f.handle:save(path, { perilune = core.version, run = f.run:uuid() })
-      where = path
-   end)
-   local message = ("interrupted in epoch %d of %d%s; the weights are in %s"):format(f.epoch, f.epochs, why, where)
+   f.checkpoint:save()
+   local id = f.run:id()
+   local message = ("interrupted in epoch %d of %d%s; go on with: perilune resume %s"):format(f.epoch, f.epochs, why,
+      id > 0 and id or f.run:uuid())
    f.progress:stop()
-   f.run:finish("interrupted", { message = message, digest = f.trainer:digest() })
+   f.run:finish("interrupted", { message = message })
    core.interrupt_honoured()
    error(message, 0)
 end
@@ -178,8 +178,15 @@ local function check_interrupt(f)
    if f.run:stop_requested() then interrupt(f, ", as was asked for") end
 end
 
+-- What a callback draws from math.random depends on where the fit is, not on what was drawn before: a resumed one draws the
+-- same.
+local function reseed(f, word, number)
+   math.randomseed(core.lua_seed(f.seed, ("fit %d, %s %d"):format(f.ordinal, word, number)))
+end
+
 local function begin_epoch(f, epoch, step)
    f.epoch = epoch
+   reseed(f, "epoch", epoch)
    f.hooks:call("on_epoch_begin", epoch, f)
    f.rates:epoch(epoch, step)
 end
@@ -188,19 +195,40 @@ local function end_epoch(f, event, history)
    local e = copy(event)
    f.run:epoch(e)
    remember(history, e)
+   f.checkpoint:remember(e)
    f.progress:epoch(e)
    f.hooks:call("on_epoch_end", e, f)
    if e.epoch < f.epochs and not f.stopped then begin_epoch(f, e.epoch + 1, e.step) end
 end
 
-local function train(f, history)
-   local event = {}
+-- The first epoch, or the place that a checkpoint was taken at: `saved` is what Lua kept then.
+local function begin(f, history, saved)
+   if saved then checkpoint.apply(f.hooks, f.functions, saved) end
    f.hooks:call("on_train_begin", f)
-   begin_epoch(f, f.initial_epoch + 1, 0)
+   if not saved then
+      f.checkpoint:hooks() -- names what cannot be kept
+      return begin_epoch(f, f.initial_epoch + 1, 0)
+   end
+   checkpoint.apply(f.hooks, f.functions, saved)
+   for number = f.initial_epoch + 1, f.trainer:position() do
+      local e = saved.epochs[number]
+      f.run:restored(e)
+      remember(history, e)
+      f.checkpoint:remember(e)
+   end
+   f.epoch = math.min(f.trainer:position() + 1, f.epochs)
+   reseed(f, "epoch", f.epoch)
+   if saved.stopped then f:stop(saved.stopped) end
+end
+
+local function train(f, history, saved)
+   local event = {}
+   begin(f, history, saved)
    repeat
       f.trainer:next(event, f.every_batch, f.progress.interval)
       local kind = event.kind
       if kind == "batch" then
+         reseed(f, "step", event.step)
          f.hooks:call("on_batch_end", event, f)
          f.rates:step(event.epoch, event.step)
       elseif kind == "epoch" then
@@ -208,18 +236,52 @@ local function train(f, history)
          event = {}
       end
       if kind == "batch" or kind == "tick" then f.progress:tick(event) end
-      if kind ~= "done" then check_interrupt(f) end
+      if kind ~= "done" then
+         check_interrupt(f)
+         f.checkpoint:tick()
+      end
    until kind == "done"
    f.hooks:call("on_train_end", f)
 end
 
+-- The final weights hold what callbacks remember, for a replay of the script, which does not train again.
 local function finish(f, history)
+   local state = f.hooks[1] and replay.to_text(f.checkpoint:bytes(true)) or nil
    f.run:save("final.safetensors", "final", #history.epochs, function(path)
-      f.handle:save(path, { perilune = core.version, run = f.run:uuid() })
+      f.handle:save(path, { perilune = core.version, run = f.run:uuid(), ["perilune.state"] = state })
    end)
-   f.run:finish("done", { digest = f.trainer:digest() })
+   local remove = f.checkpoint:retire()
+   if f.run:finish("done", { digest = f.trainer:digest() }) then remove() end
    history.best_epoch, history.run, history.stopped = f.run.best_epoch, f.run:id(), f.stopped
    f.progress:done(f.run)
+end
+
+------------------------------------------------------------------------------------------------- the identity
+
+-- The fingerprint, or nil and why there is none; then the functions of the script that fit calls.
+local function identify(self, o, request, settings)
+   local list = {}
+   for _, hook in ipairs(request.hooks) do list[#list + 1] = { hook.name, hook.f or hook.entry } end
+   if self.schedule then list[#list + 1] = { "the learning rate's schedule", self.schedule } end
+   local extra, why, functions
+   if list[1] then extra, why, functions = load "hash".walk(list) end
+   if why then return nil, why, functions end
+   return core.fingerprint(request.handle, self.recipe, request.train.handle,
+      request.validation and request.validation.handle or nil, settings, extra), nil, functions
+end
+
+-- A fit that is over: its epochs, weights and callbacks as they were left.
+local function take(self, request, functions)
+   local names = columns(self.recipe:metrics(), request.validation ~= nil)
+   local history, run = new_history(names), session.begin(request)
+   local epochs, stopped = replay.take(request.past, request, functions)
+   for _, e in ipairs(epochs) do
+      run:judge(e)
+      remember(history, e)
+   end
+   self.run, self.trained, self.history = run, true, history
+   history.best_epoch, history.run, history.stopped = run.best_epoch, run:id(), stopped
+   return history
 end
 
 --- Trains `self` (a model) as the options say; returns the history.
@@ -238,32 +300,52 @@ function fit.fit(self, given)
    session.warn_unasked()
 
    local seed = o.seed or session.seed()
-   local metrics = self.recipe:metrics()
-   local guard <close> = core.interrupts()
-   local run <close> = session.begin {
-      handle = handle, recipe = self.recipe, optimizer = self.optimizer, epochs = o.epochs, batch_size = o.batch_size,
-      seed = seed, train = train_set, validation = validation, given = given,
-   }
-   local trainer <close> = core.trainer(handle, self.recipe, train_set.handle, validation and validation.handle or nil, {
+   local settings = {
       epochs = o.epochs, batch_size = o.batch_size, seed = seed, shuffle = o.shuffle, initial_epoch = o.initial_epoch,
       class_weight = weights[1], sample_weight = weights[2],
-   })
+   }
+   local request = {
+      handle = handle, recipe = self.recipe, optimizer = self.optimizer, epochs = o.epochs, batch_size = o.batch_size,
+      seed = seed, train = train_set, validation = validation, given = given, hooks = hooks,
+      initial_epoch = o.initial_epoch, batches = (#train_set + o.batch_size - 1) // o.batch_size,
+      ordinal = session.next_fit(),
+   }
+   local functions
+   request.fingerprint, request.unknown, functions = identify(self, o, request, settings)
+   request.past = replay.past(request.ordinal)
+   if request.past then
+      replay.check(request.past, request)
+      request.over = replay.is_over(request.past)
+      if request.over then
+         local history = take(self, request, functions)
+         reseed(request, "end", 0)
+         return history
+      end
+   end
+   local guard <close> = core.interrupts()
+   local run <close> = session.begin(request)
+   local trainer <close> = core.trainer(handle, self.recipe, train_set.handle, validation and validation.handle or nil,
+      settings)
    local f = setmetatable({
       model = self, handle = handle, trainer = trainer, run = run, hooks = hooks, epochs = o.epochs,
       batch_size = o.batch_size, initial_epoch = o.initial_epoch, train = train_set, validation = validation,
-      batches = (#train_set + o.batch_size - 1) // o.batch_size,
+      batches = request.batches, seed = seed, ordinal = request.ordinal, functions = functions or {},
    }, Fit)
+   local saved = request.past and replay.go_on(f, request.past) or nil
+   if saved then f.resumed = f.trainer:position() end
+   f.checkpoint = checkpoint.new(f, functions)
    f.rates = schedules.rates(self.schedule, f)
    f.every_batch = hooks:has "on_batch_end" or f.rates.by_step
-   local history = new_history(columns(metrics, validation ~= nil))
+   local history = new_history(columns(self.recipe:metrics(), validation ~= nil))
    f.progress = load "progress".new {
       run = run, fit = f, seed = seed, names = history.names, quiet = not o.verbose,
    }
    self.run, self.trained, self.history = run, true, history
    hooks.run = run
    local line <close> = f.progress
-   train(f, history)
+   train(f, history, saved)
    finish(f, history)
+   reseed(f, "end", 0)
    return history
 end
 

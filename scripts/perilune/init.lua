@@ -1,8 +1,8 @@
 --- Perilune's Lua face: what `require "perilune"` returns.
 --
--- Every file of this library begins with `local core, load = ...`: `core` holds the C bindings, `load` runs another
--- file of the library once and returns what it returned.  No global is set, and nothing here is shared between two Lua states.
--- The parts are loaded when they are first used, so that a small script starts fast.
+-- Every file of this library begins with `local core, load = ...`: `core` holds the C bindings, `load` runs
+-- another file of the library once and returns what it returned.  No global is set, and nothing here is shared
+-- between two Lua states.  The parts are loaded when they are first used, so that a small script starts fast.
 
 local core, load = ...
 

@@ -1,7 +1,7 @@
 --- Models: nn.Sequential, nn.Model, nn.load; and what a model can do.
 --
--- The engine's model (`handle`) is built when its shapes are known: at once when a Sequential begins with nn.Input, else when
--- it first sees data.  Weights are drawn from the seed when they are first needed.
+-- The engine's model (`handle`) is built when its shapes are known: at once when a Sequential begins with
+-- nn.Input, else when it first sees data.  Weights are drawn from the seed when they are first needed.
 
 local core, load = ...
 local layer = load "layer"
@@ -213,8 +213,8 @@ local function metric_name(name)
    local names = core.names "metric"
    names[#names + 1] = "accuracy"
    local near = core.nearest(name, names)
-   return text.fail(near and "compile: unknown metric '%s' (did you mean '%s'?)" or "compile: unknown metric '%s'; there are %s",
-      name, near or table.concat(names, ", "))
+   local hint = near and ("(did you mean '%s'?)"):format(near) or "; there are " .. table.concat(names, ", ")
+   return text.fail("compile: unknown metric '%s'%s", name, near and " " .. hint or hint)
 end
 
 --- Says what to train for.  Returns the model.
@@ -328,7 +328,7 @@ function Model.__call(self, x)
    return x
 end
 
-Model.__name = "model"
+Model.__name, Model.__hash = "model", { "handle", "recipe", "schedule" } -- see hash.lua
 Model.__tostring = function(self) return methods.summary(self) end
 Model.__close = function(self)
    if self.handle then self.handle:close() end

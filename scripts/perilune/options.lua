@@ -5,8 +5,9 @@
 --       shuffle = { "boolean", default = true },
 --    })
 --
--- Types: integer, number, boolean, string, "function", table, list, any, or the __name of an object ("dataset").  Several
--- are separated by "|".  A field `required = true` must be given.  The entry [1] declares what stands without a name.
+-- Types: integer, number, boolean, string, "function", table, list, any, or the __name of an object ("dataset").
+-- Several are separated by "|".  A field `required = true` must be given.  The entry [1] declares what stands
+-- without a name.
 
 local core, load = ...
 local text = load "text"

@@ -6,7 +6,7 @@ local core, load = ...
 local text = load "text"
 
 local part = {}
-local Part = { __name = "part" }
+local Part = { __name = "part", __hash = { "kind", "type", "options", "schedule" } } -- see hash.lua
 Part.__index = Part
 Part.__tostring = function(self) return ("%s %s"):format(self.kind, self.type) end
 

@@ -1,8 +1,9 @@
---- model:predict(x): x is the path of a PNG file, a list of paths, a data set, or numbers (one sample, or a list of samples).
+--- model:predict(x): x is the path of a PNG file, a list of paths, a data set, or numbers (one sample, or a list
+-- of samples).
 --
--- An answer holds `values`, the model's outputs.  Where these are scores of classes, also `class` (from 0), `label` (its name,
--- when the data had names); where they are probabilities, `probabilities` (by position: entry 1 is class 0) and
--- `probability`, that of the class.  A model of one output gives `value`.
+-- An answer holds `values`, the model's outputs.  Where these are scores of classes, also `class` (from 0),
+-- `label` (its name, when the data had names); where they are probabilities, `probabilities` (by position: entry 1
+-- is class 0) and `probability`, that of the class.  A model of one output gives `value`.
 
 local core, load = ...
 local data = load "data"

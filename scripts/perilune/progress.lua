@@ -54,8 +54,9 @@ end
 local function header(self, o)
    local id, threads = o.run:id(), core.settings().threads
    local _, database = core.database()
+   local run = id > 0 and ("run %d"):format(id) or "run waits for the database"
    return join({
-      load "session".name(), id > 0 and ("run %d"):format(id) or "run waits for the database", ("seed %d"):format(o.seed),
+      load "session".name(), run, ("seed %d"):format(o.seed),
       threads == 1 and "1 thread" or ("%d threads"):format(threads), sizes(o.fit), database,
    }, "   ", self.terminal.width)
 end
@@ -118,8 +119,9 @@ end
 
 local function seconds_left(self, b, fraction)
    if fraction <= 0 then return nil end
-   local done = (b.epoch - 1 - self.fit.initial_epoch) + fraction
-   local all = self.fit.epochs - self.fit.initial_epoch
+   local first = self.fit.resumed or self.fit.initial_epoch
+   local done, all = (b.epoch - 1 - first) + fraction, self.fit.epochs - first
+   if done <= 0 then return nil end
    return (core.clock() - self.began) * (all - done) / done
 end
 

@@ -1,15 +1,15 @@
 --- lab.schedules: how the learning rate changes.
 --
--- A schedule is given as the optimizer's learning_rate: optim.SGD { learning_rate = lab.schedules.cosine { … } }.  Any
--- function(epoch) or function(epoch, step) serves too: epochs count from 1, steps (batches done) from 0.  With two
--- parameters it is asked before every batch, with one before every epoch.  Each schedule below is one formula.
+-- A schedule is given as the optimizer's learning_rate: optim.SGD { learning_rate = lab.schedules.cosine { … } }.
+-- Any function(epoch) or function(epoch, step) serves too: epochs count from 1, steps (batches done) from 0.  With
+-- two parameters it is asked before every batch, with one before every epoch.  Each schedule below is one formula.
 
 local core, load = ...
 local options = load "options"
 local text = load "text"
 
 local schedules = {}
-local Schedule = { __name = "schedule" }
+local Schedule = { __name = "schedule", __hash = { "name", "by_step", "f" } } -- see hash.lua
 Schedule.__index = Schedule
 Schedule.__tostring = function(self) return "the schedule " .. self.name end
 
@@ -81,8 +81,8 @@ function schedules.warmup(given)
    end)
 end
 
---- Up from learning_rate / start to learning_rate during the first `rise` of all steps, then down to learning_rate / final,
--- each along half a cosine (Smith, Topin: "Super-convergence", 2018).
+--- Up from learning_rate / start to learning_rate during the first `rise` of all steps, then down to learning_rate
+-- / final, each along half a cosine (Smith, Topin: "Super-convergence", 2018).
 function schedules.one_cycle(given)
    local o = options.read("schedules.one_cycle", given, {
       learning_rate = rate,
@@ -106,14 +106,15 @@ Rates.__index = Rates
 --- Applies a schedule (or nil) to a fit's trainer.
 function schedules.rates(schedule, fit)
    local plan = { epochs = fit.epochs, batches = fit.batches, steps = fit.epochs * fit.batches }
-   return setmetatable({ schedule = schedule, fit = fit, plan = plan, by_step = schedule and schedule.by_step or false }, Rates)
+   local by_step = schedule and schedule.by_step or false
+   return setmetatable({ schedule = schedule, fit = fit, plan = plan, by_step = by_step }, Rates)
 end
 
 local function set(self, epoch, step)
    local value = self.schedule.f(epoch, step, self.plan)
    if type(value) ~= "number" or not (value >= 0 and value < math.huge) then
-      error(("%s: the learning rate's schedule must return a number from 0; for epoch %d, step %d it returned %s"):format(
-         self.schedule.where, epoch, step, text.show(value)), 0)
+      local message = "%s: the learning rate's schedule must return a number from 0; for epoch %d, step %d it gave %s"
+      error(message:format(self.schedule.where, epoch, step, text.show(value)), 0)
    end
    self.fit.learning_rate = value
 end

@@ -119,6 +119,7 @@ end
 
 --- At the end of the script.
 function session.finish()
+   if session.launched() then session.record_modules() end
    local name, hint = unasked()
    if name then error(("--set %s: no lab.param asked for '%s'%s"):format(name, name, hint), 0) end
 end
@@ -133,13 +134,21 @@ local function read_file(path)
    return all
 end
 
--- Lua files that the script required: what a replay needs besides the script.
+-- Lua files that the script has required since this was asked last: what a replay needs besides the script.
+local looked = {
+   _G = true, coroutine = true, debug = true, io = true, math = true, os = true, package = true, perilune = true,
+   string = true, table = true, utf8 = true,
+}
 local function modules()
    local list = {}
+   local recorded = core.replay() and core.replay().modules or {}
    for _, name in ipairs(text.keys(package.loaded)) do
-      local path = type(name) == "string" and package.searchpath(name, package.path)
-      local content = path and read_file(path)
-      if content then list[#list + 1] = { name = name, text = content } end
+      if type(name) == "string" and not looked[name] then
+         looked[name] = true
+         local path = not recorded[name] and package.searchpath(name, package.path)
+         local content = recorded[name] or path and read_file(path)
+         if content then list[#list + 1] = { name = name, text = content } end
+      end
    end
    return list
 end
@@ -153,9 +162,15 @@ end
 
 local launched
 local function launch()
-   if launched then return end
-   local script = session.script()
-   core.launch { name = script and script or "(none)", text = read_file(script), args = arguments(), modules = modules() }
+   if launched then
+      for _, module in ipairs(modules()) do core.launch_module(module.name, module.text) end
+      return
+   end
+   local script, recorded = session.script(), core.replay()
+   core.launch {
+      name = script or "(none)", text = recorded and recorded.text or read_file(script), args = arguments(),
+      modules = modules(),
+   }
    launched = true
 end
 
@@ -164,6 +179,9 @@ local function command(line)
    local out = pipe and pipe:read "a"
    return pipe and pipe:close() and out or nil
 end
+
+function session.launched() return launched end
+session.record_modules = launch
 
 -- Asked for after training has begun: two processes cost more than the first epoch of a small net.
 local git_done
@@ -207,34 +225,63 @@ end
 
 local function shape_text(set) return text.shape(set.shape) end
 
---- Begins a run: `r` is { handle, recipe, epochs, batch_size, train, validation, fit = options }.
-function session.begin(r)
+--- Opens the database; returns the number of the next fit of this launch.
+function session.next_fit()
    launch()
    fits = fits + 1
+   return fits
+end
+
+--- Begins a run: `r` is what a fit is asked for (see fit.lua), with its ordinal and fingerprint.  With r.past, a run that is
+-- recorded already, nothing is written until go_on; nothing at all when it is over.
+function session.begin(r)
    local metrics = r.recipe:metrics()
    local score = score_of(metrics, r.validation ~= nil)
    local self = setmetatable({ request = r, score_name = score, goal = goal_of(score), epochs_done = 0 }, Run)
+   if r.past then
+      self.finished = true -- so far nobody records it
+      if r.over then self.recording = core.revisit(r.past.id) end
+      return self
+   end
    self.recording = core.recording {
-      experiment = session.name(), ordinal = fits, seed = r.seed, batch_size = r.batch_size, epochs = r.epochs,
+      experiment = session.name(), ordinal = r.ordinal, seed = r.seed, batch_size = r.batch_size, epochs = r.epochs,
       parameters = (r.handle:count()), model = r.handle:json(), score_name = score, score_goal = self.goal,
-      inexact = r.inexact,
+      fingerprint = r.fingerprint,
    }
-   self:record_params()
+   for _, p in ipairs(session.params_of(r)) do self.recording:param(p.name, p.value, p.source) end
    for _, tag in ipairs(experiment.tags) do self.recording:tag(tag) end
    if experiment.note then self.recording:event("note", experiment.note) end
+   if r.unknown then self:say_unknown(r.unknown) end
    active = self
    core.flush(0)
    notices()
    return self
 end
 
--- Asked parameters first; then what else would make two runs differ.
-function Run:record_params()
-   local r, seen = self.request, {}
+-- Without fingerprint: said once, and kept.
+function Run:say_unknown(why)
+   local line = ("this run has no fingerprint, so that it is never taken from the database: %s"):format(why)
+   session.say("note: " .. line)
+   self.recording:event("no fingerprint", line)
+end
+
+--- Records a run that was interrupted or lost again, under its number.
+function Run:go_on(message)
+   self.recording, self.finished = core.resume_recording(self.request.past.id, message), false
+   active = self
+   notices()
+end
+
+--- Why it cannot be repeated bit by bit.
+function Run:inexact(why) self.recording:inexact(why) end
+
+--- What makes two runs differ: { name =, value =, source = } …; asked parameters first.
+function session.params_of(r)
+   local list, seen = {}, {}
    local function record(name, value, source)
       if seen[name] or value == nil then return end
       seen[name] = true
-      self.recording:param(name, value, source)
+      list[#list + 1] = { name = name, value = value, source = source }
    end
    for _, p in ipairs(params) do record(p.name, p.value, p.source) end
    local optimizer, its_options, loss = r.recipe:settings()
@@ -245,6 +292,7 @@ function Run:record_params()
    for _, name in ipairs(text.keys(its_options)) do
       record(name, its_options[name], r.optimizer.options[name] ~= nil and "script" or "default")
    end
+   return list
 end
 
 --- What is slow to find out, after the first epoch: hashes of plugins and data, git.
@@ -271,27 +319,58 @@ local not_columns = {
    kind = true, epoch = true, epochs = true, batch = true, batches = true, validating = true, step = true,
 }
 
---- Records a finished epoch.
-function Run:epoch(e)
+-- Is this epoch better than those before?
+function Run:judge(e)
    local score = e[self.score_name]
    if score and score == score and (not self.best or better(self.goal, score, self.best)) then
       self.best, self.best_epoch = score, e.epoch
    end
-   local row = {}
-   for name, value in pairs(e) do
-      if type(value) == "number" and not not_columns[name] then row[name] = value end
+end
+
+-- An epoch that was computed again, after a resume: its row must be the same.
+function Run:compare(row, e)
+   local replay = load "replay"
+   local what = replay.differs(row, e)
+   if not what then return true end
+   if not self.compared then
+      self.compared = true
+      local why = ("epoch %d, computed again, differs from its row: %s"):format(e.epoch, what)
+      session.say("note: " .. why)
+      self:inexact(why)
    end
-   self.recording:epoch(e.epoch, row, self.best_epoch, self.best)
+   return false
+end
+
+--- Records a finished epoch.
+function Run:epoch(e)
+   self:judge(e)
+   local past = self.request.past and self.request.past.epochs[e.epoch]
+   if not (past and self:compare(past, e)) then self:record_epoch(e) end
    self.epochs_done = self.epochs_done + 1
    core.flush(0)
    self:record_provenance()
    notices()
 end
 
+function Run:record_epoch(e)
+   local row = {}
+   for name, value in pairs(e) do
+      if type(value) == "number" and not not_columns[name] then row[name] = value end
+   end
+   self.recording:epoch(e.epoch, row, self.best_epoch, self.best)
+end
+
+--- An epoch that a checkpoint remembers; recorded unless its row is there.
+function Run:restored(e)
+   self:judge(e)
+   if not self.request.past.epochs[e.epoch] then self:record_epoch(e) end
+   self.epochs_done = self.epochs_done + 1
+end
+
 --- The run's number; 0 while the database is held by somebody else.
-function Run:id() return self.recording:id() end
-function Run:uuid() return self.recording:uuid() end
-function Run:folder() return core.run_folder(self.recording:uuid()) end
+function Run:id() return self.recording and self.recording:id() or self.request.past.id end
+function Run:uuid() return self.recording and self.recording:uuid() or self.request.past.uuid end
+function Run:folder() return core.run_folder(self:uuid()) end
 function Run:stop_requested() return self.recording:stop_requested() end
 
 --- A file in the run's folder; `write(path)` makes it.
@@ -300,16 +379,17 @@ function Run:save(name, kind, epoch, write)
    self.recording:file("checkpoint", name, kind, epoch)
 end
 
---- Ends the run: state is "done", "failed" or "interrupted".  A second call does nothing.
+--- Ends the run: state is "done", "failed" or "interrupted".  A second call does nothing.  Returns whether it is committed.
 function Run:finish(state, more)
-   if self.finished then return end
+   if self.finished then return true end
    self.finished = true
    if active == self then active = nil end
    local last = { state = state, best_epoch = self.best_epoch, score = self.best }
    for name, value in pairs(more or {}) do last[name] = value end
    self.recording:finish(last)
-   core.flush(2000)
+   local committed = core.flush(2000)
    notices()
+   return committed
 end
 
 --- Leaving fit by an error (or by os.exit, or a coroutine that was given up): the run says so.

@@ -48,7 +48,8 @@ local function cells(rows, chain)
       if node.parameters > 0 and not node.trainable and not seen[node.layer] then count = count .. " frozen" end
       if node.parameters == 0 then count = "0" end
       seen[node.layer] = true
-      list[#list + 1] = { ("%s (%s)"):format(node.name, what), row.shape, count, not chain and table.concat(from, ", ") }
+      local connected = not chain and table.concat(from, ", ")
+      list[#list + 1] = { ("%s (%s)"):format(node.name, what), row.shape, count, connected }
    end
    return list
 end
@@ -87,7 +88,8 @@ local function totals(handle, batch, recipe)
    local all, trainable = handle:count()
    local lines = { ("%s parameters (%s)"):format(text.thousands(all), text.bytes(4 * all)) }
    if trainable ~= all then
-      lines[1] = lines[1] .. (", %s trainable, %s not"):format(text.thousands(trainable), text.thousands(all - trainable))
+      local apart = ", %s trainable, %s not"
+      lines[1] = lines[1] .. apart:format(text.thousands(trainable), text.thousands(all - trainable))
    end
    local ok, memory = pcall(handle.memory, handle, recipe or usual_recipe(), batch)
    if ok then

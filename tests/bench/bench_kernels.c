@@ -71,7 +71,11 @@ static int allocate(pln_tensor *t, int64_t n, int64_t h, int64_t w, int64_t c)
 {
     int64_t count = n * h * w * c;
     float *p = aligned_alloc(64, (size_t)(count * 4 + 63) / 64 * 64);
-    *t = (pln_tensor){.size = PLN_SIZE_TO(pln_tensor, host), .dtype = PLN_F32, .rank = 4, .data = p, .shape = {n, h, w, c},
+    *t = (pln_tensor){.size = PLN_SIZE_TO(pln_tensor, host),
+                      .dtype = PLN_F32,
+                      .rank = 4,
+                      .data = p,
+                      .shape = {n, h, w, c},
                       .stride = {h * w * c, w * c, c, 1}};
     for (int64_t i = 0; p && i < count; i++)
         p[i] = (float)((i * 7919) % 1000) * 0.001f - 0.5f;
@@ -81,9 +85,19 @@ static int allocate(pln_tensor *t, int64_t n, int64_t h, int64_t w, int64_t c)
 static int make_gemm(bench *b, int64_t m, int64_t n, int64_t k, unsigned flags, int bias)
 {
     b->flops = 2.0 * (double)m * (double)n * (double)k;
-    b->gemm = (pln_gemm){.size = PLN_SIZE_TO(pln_gemm, colsum), .flags = flags, .m = m, .n = n, .k = k, .a = &b->t[0],
-                         .b = &b->t[1], .c = &b->t[2], .lda = flags & PLN_TRANS_A ? m : k,
-                         .ldb = flags & PLN_TRANS_B ? k : n, .ldc = n, .alpha = 1, .bias = bias ? &b->t[3] : NULL,
+    b->gemm = (pln_gemm){.size = PLN_SIZE_TO(pln_gemm, colsum),
+                         .flags = flags,
+                         .m = m,
+                         .n = n,
+                         .k = k,
+                         .a = &b->t[0],
+                         .b = &b->t[1],
+                         .c = &b->t[2],
+                         .lda = flags & PLN_TRANS_A ? m : k,
+                         .ldb = flags & PLN_TRANS_B ? k : n,
+                         .ldc = n,
+                         .alpha = 1,
+                         .bias = bias ? &b->t[3] : NULL,
                          .colsum = flags & PLN_TRANS_A ? &b->t[4] : NULL};
     return allocate(&b->t[0], m, 1, 1, k) && allocate(&b->t[1], k, 1, 1, n) && allocate(&b->t[2], m, 1, 1, n) &&
            allocate(&b->t[3], n, 1, 1, 1) && allocate(&b->t[4], n, 1, 1, 1);
@@ -96,10 +110,20 @@ static int make_conv(bench *b, int64_t n, int64_t h, int64_t c, int64_t f, int64
     int forward = pass == PLN_CONV_FORWARD, dinput = pass == PLN_CONV_DINPUT, dweight = pass == PLN_CONV_DWEIGHT;
     b->is_conv = 1;
     b->flops = 2.0 * (double)(n * o * o) * (double)(s * s * c) * (double)f;
-    b->conv = (pln_conv){.size = PLN_SIZE_TO(pln_conv, beta), .pass = pass, .groups = 1, .stride = {1, 1},
-                         .dilation = {1, 1}, .pad_lo = {pad, pad}, .pad_hi = {pad, pad}, .x = dinput ? NULL : &b->t[0],
-                         .w = dweight ? NULL : &b->t[1], .y = forward ? NULL : &b->t[2],
-                         .out = forward ? &b->t[2] : dinput ? &b->t[0] : &b->t[1], .bias = forward ? &b->t[3] : NULL,
+    b->conv = (pln_conv){.size = PLN_SIZE_TO(pln_conv, beta),
+                         .pass = pass,
+                         .groups = 1,
+                         .stride = {1, 1},
+                         .dilation = {1, 1},
+                         .pad_lo = {pad, pad},
+                         .pad_hi = {pad, pad},
+                         .x = dinput ? NULL : &b->t[0],
+                         .w = dweight ? NULL : &b->t[1],
+                         .y = forward ? NULL : &b->t[2],
+                         .out = forward  ? &b->t[2]
+                                : dinput ? &b->t[0]
+                                         : &b->t[1],
+                         .bias = forward ? &b->t[3] : NULL,
                          .out_bias = dweight ? &b->t[3] : NULL};
     return allocate(&b->t[0], n, h, h, c) && allocate(&b->t[1], s, s, c, f) && allocate(&b->t[2], n, o, o, f) &&
            allocate(&b->t[3], f, 1, 1, 1);
@@ -119,15 +143,16 @@ static void report(lanes *const pools[2], bench *b, const char *filter)
 
 static int bench_gemms(lanes *const pools[2], const char *filter)
 {
-    static const int64_t layers[][3] = {{32, 128, 6760}, {128, 128, 6760}, {32, 128, 784}, {128, 128, 784},
-                                        {32, 10, 128},   {128, 10, 128},   {32, 1024, 1024},
-                                        {512, 512, 512}, {1024, 1024, 1024}};
+    static const int64_t layers[][3] = {{32, 128, 6760},  {128, 128, 6760}, {32, 128, 784},
+                                        {128, 128, 784},  {32, 10, 128},    {128, 10, 128},
+                                        {32, 1024, 1024}, {512, 512, 512},  {1024, 1024, 1024}};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         for (int pass = 0; pass < 3; pass++) {
             int64_t batch = layers[i][0], out = layers[i][1], in = layers[i][2];
             char name[64];
             static const char *const passes[] = {"forward", "weight gradient", "input gradient"};
-            snprintf(name, sizeof name, "%lldx%lldx%lld %s", (long long)batch, (long long)out, (long long)in, passes[pass]);
+            snprintf(name, sizeof name, "%lldx%lldx%lld %s", (long long)batch, (long long)out, (long long)in,
+                     passes[pass]);
             bench b = {.name = name};
             int made = pass == 0   ? make_gemm(&b, batch, out, in, 0, 1)
                        : pass == 1 ? make_gemm(&b, in, out, batch, PLN_TRANS_A, 0)
@@ -144,8 +169,8 @@ static int bench_convs(lanes *const pools[2], const char *filter)
     static const struct {
         const char *name;
         int64_t n, h, c, f, s, pad;
-    } nets[] = {{"28x28x1->10 3x3", 32, 28, 1, 10, 3, 0},   {"28x28x1->32 3x3", 32, 28, 1, 32, 3, 0},
-                {"28x28x1->8 5x5", 32, 28, 1, 8, 5, 0},     {"13x13x32->64 3x3", 32, 13, 32, 64, 3, 0},
+    } nets[] = {{"28x28x1->10 3x3", 32, 28, 1, 10, 3, 0},        {"28x28x1->32 3x3", 32, 28, 1, 32, 3, 0},
+                {"28x28x1->8 5x5", 32, 28, 1, 8, 5, 0},          {"13x13x32->64 3x3", 32, 13, 32, 64, 3, 0},
                 {"28x28x32->32 3x3 same", 32, 28, 32, 32, 3, 1}, {"14x14x64->64 3x3 same", 32, 14, 64, 64, 3, 1},
                 {"32x32x3->32 3x3 same", 32, 32, 3, 32, 3, 1}};
     static const char *const passes[] = {"forward", "dinput", "dweight"};

@@ -20,12 +20,12 @@
 static error why;
 
 /* A bench has nothing to clean up when it cannot go on. */
-#define DONE(call)                                                                                                      \
-    do {                                                                                                                \
-        if ((call) != PLN_OK) {                                                                                         \
-            fprintf(stderr, "%s\n", why.text);                                                                          \
-            return 1;                                                                                                   \
-        }                                                                                                               \
+#define DONE(call)                                                                                                     \
+    do {                                                                                                               \
+        if ((call) != PLN_OK) {                                                                                        \
+            fprintf(stderr, "%s\n", why.text);                                                                         \
+            return 1;                                                                                                  \
+        }                                                                                                              \
     } while (0)
 
 /* A training that can be continued for some epochs at a time. */
@@ -84,9 +84,10 @@ static int make_data(dataset **set)
         pixels[i] = (uint8_t)random_bits(key, 0, (uint64_t)i);
     for (int i = 0; i < SAMPLES; i++)
         labels[i] = (int32_t)(random_bits(key, 1, (uint64_t)i) % 10);
-    storage_parts parts = {.name = "noise", .part = "train", .count = SAMPLES, .ninputs = 1, .has_target = 1, .nclasses = 10};
-    parts.inputs[0] = (column){.name = "image", .dtype = PLN_U8, .rank = 3, .shape = {28, 28, 1}, .scale = 1 / 255.0f,
-                               .bytes = pixels};
+    storage_parts parts = {
+        .name = "noise", .part = "train", .count = SAMPLES, .ninputs = 1, .has_target = 1, .nclasses = 10};
+    parts.inputs[0] = (column){
+        .name = "image", .dtype = PLN_U8, .rank = 3, .shape = {28, 28, 1}, .scale = 1 / 255.0f, .bytes = pixels};
     parts.target = (column){.name = "label", .dtype = PLN_I32, .bytes = labels};
     DONE(dataset_make(&parts, set, &why));
     return 0;

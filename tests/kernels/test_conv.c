@@ -21,7 +21,11 @@ typedef struct shape {
     int64_t stride[2], dilation[2], pad_lo[2], pad_hi[2];
 } shape;
 
-#define PLAIN 1, {1, 1}, {1, 1}, {0, 0}, {0, 0}
+#define PLAIN                                                                                                          \
+    1, {1, 1}, {1, 1}, {0, 0},                                                                                         \
+    {                                                                                                                  \
+        0, 0                                                                                                           \
+    }
 
 static const int lane_counts[] = {1, 2, 3};
 #define POOLS 3
@@ -37,7 +41,10 @@ static int64_t out_size(const shape *s, int axis)
 
 static pln_tensor tensor(int64_t a, int64_t b, int64_t c, int64_t d)
 {
-    pln_tensor t = {.size = PLN_SIZE_TO(pln_tensor, host), .dtype = PLN_F32, .rank = 4, .shape = {a, b, c, d},
+    pln_tensor t = {.size = PLN_SIZE_TO(pln_tensor, host),
+                    .dtype = PLN_F32,
+                    .rank = 4,
+                    .shape = {a, b, c, d},
                     .stride = {b * c * d, c * d, d, 1}};
     float *p = malloc((size_t)(a * b * c * d) * sizeof *p);
     assert_non_null(p);
@@ -69,13 +76,14 @@ static void compare(const shape *s, const pln_conv *c, int pool, const char *wha
         return;
     while (memcmp((float *)got->data + i, (float *)want->data + i, sizeof(float)) == 0)
         i++;
-    fail_msg("%s, pool %d, pass %u: %s differs at %zu: expected %.9g, got %.9g; n %lld h %lld w %lld c %lld f %lld kernel "
-             "%lldx%lld groups %u stride %lld,%lld dilation %lld,%lld padding %lld,%lld and %lld,%lld beta %g",
-             kernels_name(), pool, c->pass, what, i, (double)((float *)want->data)[i], (double)((float *)got->data)[i],
-             (long long)s->n, (long long)s->h, (long long)s->w, (long long)s->c, (long long)s->f, (long long)s->kh,
-             (long long)s->kw, s->groups, (long long)s->stride[0], (long long)s->stride[1], (long long)s->dilation[0],
-             (long long)s->dilation[1], (long long)s->pad_lo[0], (long long)s->pad_lo[1], (long long)s->pad_hi[0],
-             (long long)s->pad_hi[1], (double)c->beta);
+    fail_msg(
+        "%s, pool %d, pass %u: %s differs at %zu: expected %.9g, got %.9g; n %lld h %lld w %lld c %lld f %lld kernel "
+        "%lldx%lld groups %u stride %lld,%lld dilation %lld,%lld padding %lld,%lld and %lld,%lld beta %g",
+        kernels_name(), pool, c->pass, what, i, (double)((float *)want->data)[i], (double)((float *)got->data)[i],
+        (long long)s->n, (long long)s->h, (long long)s->w, (long long)s->c, (long long)s->f, (long long)s->kh,
+        (long long)s->kw, s->groups, (long long)s->stride[0], (long long)s->stride[1], (long long)s->dilation[0],
+        (long long)s->dilation[1], (long long)s->pad_lo[0], (long long)s->pad_lo[1], (long long)s->pad_hi[0],
+        (long long)s->pad_hi[1], (double)c->beta);
 }
 
 /* Runs one pass by its definition, then with every version and every pool. `out` and `bias` hold old values. */
@@ -154,10 +162,18 @@ static void agree(const shape *s, int bias, float beta)
 static void first_layers_agree(void **state)
 {
     static const shape shapes[] = {
-        {32, 28, 28, 1, 10, 3, 3, PLAIN}, {3, 28, 28, 1, 32, 3, 3, PLAIN},  {5, 28, 28, 1, 8, 5, 5, PLAIN},
-        {2, 28, 28, 1, 16, 5, 5, PLAIN},  {4, 16, 16, 3, 32, 3, 3, PLAIN},  {1, 28, 28, 1, 20, 5, 5, PLAIN},
-        {3, 9, 40, 1, 13, 3, 3, PLAIN},   {3, 28, 28, 1, 33, 3, 3, PLAIN},  {2, 12, 12, 2, 24, 3, 3, PLAIN},
-        {3, 5, 5, 1, 10, 5, 5, PLAIN},    {3, 12, 11, 1, 10, 4, 2, PLAIN},  {7, 28, 28, 1, 10, 3, 3, 1, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+        {32, 28, 28, 1, 10, 3, 3, PLAIN},
+        {3, 28, 28, 1, 32, 3, 3, PLAIN},
+        {5, 28, 28, 1, 8, 5, 5, PLAIN},
+        {2, 28, 28, 1, 16, 5, 5, PLAIN},
+        {4, 16, 16, 3, 32, 3, 3, PLAIN},
+        {1, 28, 28, 1, 20, 5, 5, PLAIN},
+        {3, 9, 40, 1, 13, 3, 3, PLAIN},
+        {3, 28, 28, 1, 33, 3, 3, PLAIN},
+        {2, 12, 12, 2, 24, 3, 3, PLAIN},
+        {3, 5, 5, 1, 10, 5, 5, PLAIN},
+        {3, 12, 11, 1, 10, 4, 2, PLAIN},
+        {7, 28, 28, 1, 10, 3, 3, 1, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
         {4, 28, 28, 1, 6, 5, 5, 1, {1, 1}, {1, 1}, {2, 2}, {2, 2}},
         {4, 28, 28, 1, 10, 3, 3, 1, {2, 2}, {1, 1}, {0, 0}, {1, 1}},
         {4, 28, 28, 1, 10, 3, 3, 1, {1, 1}, {2, 2}, {0, 0}, {0, 0}},
@@ -216,20 +232,83 @@ static void random_shapes_agree(void **state)
             r[j] = random_bits(key, 1000000 + i, (uint64_t)j);
         uint32_t groups = r[0] % 4 ? 1 : 2;
         int few = i % 2 == 0; /* one input channel: its own kernels */
-        shape s = {batches[r[1] % 3], 5 + r[2] % 14, 5 + r[3] % 20, few ? 1 : groups * (1 + r[4] % 9),
-                   few ? 1 + r[5] % 40 : groups * (1 + r[5] % 20), few && i % 4 ? 3 + r[6] % 2 * 2 : 1 + r[6] % 4, 0,
-                   few ? 1 : groups, {1 + r[8] % 3 * (r[8] >> 8 & 1), 1 + r[9] % 3 * (r[9] >> 8 & 1)},
-                   {1 + r[10] % 2, 1 + r[10] % 2}, {r[11] % 3, r[12] % 3}, {r[13] % 3, r[14] % 3}};
+        shape s = {batches[r[1] % 3],
+                   5 + r[2] % 14,
+                   5 + r[3] % 20,
+                   few ? 1 : groups * (1 + r[4] % 9),
+                   few ? 1 + r[5] % 40 : groups * (1 + r[5] % 20),
+                   few && i % 4 ? 3 + r[6] % 2 * 2 : 1 + r[6] % 4,
+                   0,
+                   few ? 1 : groups,
+                   {1 + r[8] % 3 * (r[8] >> 8 & 1), 1 + r[9] % 3 * (r[9] >> 8 & 1)},
+                   {1 + r[10] % 2, 1 + r[10] % 2},
+                   {r[11] % 3, r[12] % 3},
+                   {r[13] % 3, r[14] % 3}};
         s.kw = few && i % 4 ? s.kh : 1 + r[7] % 4;
         if (few && r[15] & 4)
             for (int axis = 0; axis < 2; axis++) {
                 s.stride[axis] = s.dilation[axis] = 1;
                 s.pad_lo[axis] = s.pad_hi[axis] = r[15] & 8 ? 0 : 1;
             }
-        if (out_size(&s, 0) > 0 && out_size(&s, 1) > 0 && s.h + s.pad_lo[0] + s.pad_hi[0] > (s.kh - 1) * s.dilation[0] &&
+        if (out_size(&s, 0) > 0 && out_size(&s, 1) > 0 &&
+            s.h + s.pad_lo[0] + s.pad_hi[0] > (s.kh - 1) * s.dilation[0] &&
             s.w + s.pad_lo[1] + s.pad_hi[1] > (s.kw - 1) * s.dilation[1])
             agree(&s, r[15] & 1, r[15] & 2 ? 0 : 0.5f);
     }
+}
+
+/* Infinite weights in one tap row: output rows for which that row lies outside stay finite. */
+static void taps_above_and_below_take_no_part(void **state)
+{
+    static const int64_t channels[] = {1, 4};
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        for (int isa = 0; isa < ISA_COUNT; isa++) {
+            if (kernels_force(kernels_isa_name(isa)) != PLN_E_OK)
+                continue;
+            pln_tensor x = tensor(2, 9, 12, channels[i]), w = tensor(3, 3, channels[i], 10), y = tensor(2, 9, 10, 10);
+            for (int64_t t = 0; t < 3 * channels[i] * 10; t++)
+                ((float *)w.data)[t] = INFINITY;
+            pln_conv c = {.size = PLN_SIZE_TO(pln_conv, beta),
+                          .pass = PLN_CONV_FORWARD,
+                          .groups = 1,
+                          .stride = {1, 1},
+                          .dilation = {1, 1},
+                          .pad_lo = {1, 0},
+                          .pad_hi = {1, 0},
+                          .x = &x,
+                          .w = &w,
+                          .out = &y};
+            for (int how = 0; how < 2; how++) {
+                how ? conv_ref(&c) : (void)conv_run(pools[1], &c);
+                for (int64_t j = 0; j < 100; j++) {
+                    assert_true(isfinite(((float *)y.data)[j]));
+                    assert_false(isfinite(((float *)y.data)[100 + j]));
+                }
+            }
+            c = (pln_conv){.size = PLN_SIZE_TO(pln_conv, beta),
+                           .pass = PLN_CONV_DINPUT,
+                           .groups = 1,
+                           .stride = {1, 1},
+                           .dilation = {1, 1},
+                           .pad_lo = {1, 0},
+                           .pad_hi = {1, 0},
+                           .y = &y,
+                           .w = &w,
+                           .out = &x};
+            for (int64_t j = 0; j < 2 * 9 * 10 * 10; j++)
+                ((float *)y.data)[j] = 1;
+            for (int how = 0; how < 2; how++) {
+                how ? conv_ref(&c) : (void)conv_run(pools[1], &c);
+                for (int64_t j = 0; j < 12 * channels[i]; j++) {
+                    assert_true(isfinite(((float *)x.data)[8 * 12 * channels[i] + j]));
+                    assert_false(isfinite(((float *)x.data)[j]));
+                }
+            }
+            free(x.data);
+            free(w.data);
+            free(y.data);
+        }
 }
 
 static int open_pools(void **state)
@@ -257,6 +336,7 @@ int main(void)
         cmocka_unit_test(later_layers_agree),
         cmocka_unit_test(strides_dilations_groups_and_padding_agree),
         cmocka_unit_test(random_shapes_agree),
+        cmocka_unit_test(taps_above_and_below_take_no_part),
     };
     return cmocka_run_group_tests(tests, open_pools, close_pools);
 }

@@ -49,13 +49,18 @@ static float *numbers(int64_t count)
 
 static pln_tensor vector(float *data, int64_t count)
 {
-    return (pln_tensor){.size = PLN_SIZE_TO(pln_tensor, host), .dtype = PLN_F32, .rank = 1, .data = data,
-                        .shape = {count}, .stride = {1}};
+    return (pln_tensor){.size = PLN_SIZE_TO(pln_tensor, host),
+                        .dtype = PLN_F32,
+                        .rank = 1,
+                        .data = data,
+                        .shape = {count},
+                        .stride = {1}};
 }
 
 static pln_gemm describe(const shape *s, buffers *u)
 {
-    int64_t lda = (s->flags & PLN_TRANS_A ? s->m : s->k) + s->gap, ldb = (s->flags & PLN_TRANS_B ? s->k : s->n) + s->gap;
+    int64_t lda = (s->flags & PLN_TRANS_A ? s->m : s->k) + s->gap,
+            ldb = (s->flags & PLN_TRANS_B ? s->k : s->n) + s->gap;
     int64_t ldc = s->n + s->gap;
     int64_t a_count = s->gap + lda * (s->flags & PLN_TRANS_A ? s->k : s->m);
     int64_t b_count = s->gap + ldb * (s->flags & PLN_TRANS_B ? s->n : s->k);
@@ -65,10 +70,24 @@ static pln_gemm describe(const shape *s, buffers *u)
     u->c = vector(numbers(u->c_count), u->c_count);
     u->bias = vector(numbers(s->n), s->n);
     u->colsum = vector(numbers(s->n), s->n);
-    return (pln_gemm){.size = PLN_SIZE_TO(pln_gemm, colsum), .flags = s->flags, .m = s->m, .n = s->n, .k = s->k,
-                      .a = &u->a, .b = &u->b, .c = &u->c, .off_a = s->gap, .off_b = s->gap, .off_c = s->gap,
-                      .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = s->alpha, .beta = s->beta,
-                      .bias = s->bias ? &u->bias : NULL, .colsum = s->colsum ? &u->colsum : NULL};
+    return (pln_gemm){.size = PLN_SIZE_TO(pln_gemm, colsum),
+                      .flags = s->flags,
+                      .m = s->m,
+                      .n = s->n,
+                      .k = s->k,
+                      .a = &u->a,
+                      .b = &u->b,
+                      .c = &u->c,
+                      .off_a = s->gap,
+                      .off_b = s->gap,
+                      .off_c = s->gap,
+                      .lda = lda,
+                      .ldb = ldb,
+                      .ldc = ldc,
+                      .alpha = s->alpha,
+                      .beta = s->beta,
+                      .bias = s->bias ? &u->bias : NULL,
+                      .colsum = s->colsum ? &u->colsum : NULL};
 }
 
 static void poison(const pln_gemm *g)
@@ -136,15 +155,15 @@ static void agree(const shape *s)
 
 static void every_epilogue_agrees_on_small_shapes(void **state)
 {
-    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 1, 0},   {0, 40, 9},   {3, 5, 0},   {5, 1, 9},   {1, 33, 17}, {13, 16, 8},
-                                       {14, 32, 31}, {15, 31, 3}, {29, 47, 7}, {32, 10, 20}};
+    static const int64_t sizes[][3] = {{1, 1, 1},   {1, 1, 0},    {0, 40, 9},  {3, 5, 0},   {5, 1, 9},   {1, 33, 17},
+                                       {13, 16, 8}, {14, 32, 31}, {15, 31, 3}, {29, 47, 7}, {32, 10, 20}};
     static const float alphas[] = {1, -0.5f}, betas[] = {0, 1, 0.5f};
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (unsigned flags = 0; flags < 4; flags++)
             for (int how = 0; how < 24; how++) {
-                shape s = {sizes[i][0], sizes[i][1], sizes[i][2], flags, alphas[how % 2], betas[how / 2 % 3],
-                           how / 6 % 2, how / 12, how % 5 == 4 ? 3 : 0};
+                shape s = {sizes[i][0], sizes[i][1], sizes[i][2],         flags, alphas[how % 2], betas[how / 2 % 3],
+                           how / 6 % 2, how / 12,    how % 5 == 4 ? 3 : 0};
                 agree(&s);
             }
 }
@@ -157,8 +176,8 @@ static void chunks_of_k_agree(void **state)
     for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
         for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++)
             for (unsigned flags = 0; flags < 4; flags++) {
-                shape s = {sizes[j][0], sizes[j][1], ks[i], flags, i % 3 == 2 ? 2 : 1, (float)(i % 2) * 0.5f, j % 2 == 0,
-                           1, j == 1 ? 5 : 0};
+                shape s = {sizes[j][0],           sizes[j][1], ks[i], flags,         i % 3 == 2 ? 2 : 1,
+                           (float)(i % 2) * 0.5f, j % 2 == 0,  1,     j == 1 ? 5 : 0};
                 agree(&s);
             }
 }
@@ -166,10 +185,14 @@ static void chunks_of_k_agree(void **state)
 static void layers_of_the_first_nets_agree(void **state)
 {
     static const shape shapes[] = {
-        {32, 128, 6760, 0, 1, 0, 1, 0, 0},           {6760, 128, 32, PLN_TRANS_A, 1, 0, 0, 1, 0},
-        {32, 6760, 128, PLN_TRANS_B, 1, 0, 0, 0, 0}, {128, 128, 784, 0, 1, 0, 1, 0, 0},
-        {784, 128, 32, PLN_TRANS_A, 1, 1, 0, 1, 0},  {128, 784, 128, PLN_TRANS_B, 1, 0, 0, 0, 0},
-        {32, 10, 128, 0, 1, 0, 1, 0, 0},             {128, 10, 32, PLN_TRANS_A, 1, 0, 0, 1, 0},
+        {32, 128, 6760, 0, 1, 0, 1, 0, 0},
+        {6760, 128, 32, PLN_TRANS_A, 1, 0, 0, 1, 0},
+        {32, 6760, 128, PLN_TRANS_B, 1, 0, 0, 0, 0},
+        {128, 128, 784, 0, 1, 0, 1, 0, 0},
+        {784, 128, 32, PLN_TRANS_A, 1, 1, 0, 1, 0},
+        {128, 784, 128, PLN_TRANS_B, 1, 0, 0, 0, 0},
+        {32, 10, 128, 0, 1, 0, 1, 0, 0},
+        {128, 10, 32, PLN_TRANS_A, 1, 0, 0, 1, 0},
         {32, 128, 10, PLN_TRANS_B, 1, 0, 0, 0, 0},
     };
     (void)state;
@@ -184,8 +207,9 @@ static void random_shapes_agree(void **state)
         uint32_t r[6];
         for (int j = 0; j < 6; j++)
             r[j] = random_bits(key, 1000000 + i, (uint64_t)j);
-        shape s = {1 + r[0] % 140, 1 + r[1] % 140, r[2] % (i % 4 ? 90 : 1300), r[3] % 4, r[3] & 4 ? 1 : 0.75f,
-                   r[3] & 8 ? 0 : r[3] & 16 ? 1 : -1.5f, (r[3] & 32) != 0, (r[3] & 64) != 0, r[3] & 128 ? r[4] % 20 : 0};
+        shape s = {1 + r[0] % 140,   1 + r[1] % 140,       r[2] % (i % 4 ? 90 : 1300),
+                   r[3] % 4,         r[3] & 4 ? 1 : 0.75f, r[3] & 8 ? 0 : r[3] & 16 ? 1 : -1.5f,
+                   (r[3] & 32) != 0, (r[3] & 64) != 0,     r[3] & 128 ? r[4] % 20 : 0};
         agree(&s);
     }
 }
@@ -195,8 +219,17 @@ static void denormals_are_flushed(void **state)
 {
     float one = 1e-30f, two = 1e-10f, result = 7;
     pln_tensor a = vector(&one, 1), b = vector(&two, 1), c = vector(&result, 1);
-    pln_gemm g = {.size = PLN_SIZE_TO(pln_gemm, colsum), .m = 1, .n = 1, .k = 1, .a = &a, .b = &b, .c = &c, .lda = 1,
-                  .ldb = 1, .ldc = 1, .alpha = 1};
+    pln_gemm g = {.size = PLN_SIZE_TO(pln_gemm, colsum),
+                  .m = 1,
+                  .n = 1,
+                  .k = 1,
+                  .a = &a,
+                  .b = &b,
+                  .c = &c,
+                  .lda = 1,
+                  .ldb = 1,
+                  .ldc = 1,
+                  .alpha = 1};
     (void)state;
     assert_int_equal(gemm_run(NULL, &g), PLN_OK);
     assert_true(result == 0);
@@ -278,9 +311,12 @@ static void into_a_sink(const shape *s)
 static void a_sink_gets_every_row_once(void **state)
 {
     static const shape shapes[] = {
-        {6760, 128, 32, PLN_TRANS_A, 1, 0, 0, 1, 0}, {784, 128, 128, PLN_TRANS_A, 1, 0.5f, 0, 1, 0},
-        {128, 10, 32, PLN_TRANS_A, 1, 0, 0, 1, 0},   {300, 33, 700, PLN_TRANS_A, 0.5f, 1, 0, 1, 0},
-        {1, 1, 1, 0, 1, 0, 1, 0, 0},                 {500, 24, 40, PLN_TRANS_B, 1, 0, 1, 1, 0},
+        {6760, 128, 32, PLN_TRANS_A, 1, 0, 0, 1, 0},
+        {784, 128, 128, PLN_TRANS_A, 1, 0.5f, 0, 1, 0},
+        {128, 10, 32, PLN_TRANS_A, 1, 0, 0, 1, 0},
+        {300, 33, 700, PLN_TRANS_A, 0.5f, 1, 0, 1, 0},
+        {1, 1, 1, 0, 1, 0, 1, 0, 0},
+        {500, 24, 40, PLN_TRANS_B, 1, 0, 1, 1, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)

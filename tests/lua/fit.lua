@@ -106,9 +106,14 @@ tap.test("EarlyStopping maximises what is an accuracy", function()
    for i = 2, #h.accuracy - 1 do tap.check(h.accuracy[i] > h.accuracy[i - 1], "epoch " .. i) end
 end)
 
-tap.test("EarlyStopping with a baseline that is never reached gives up", function()
-   local stop = lab.EarlyStopping { monitor = "loss", patience = 3, baseline = 1e-9 }
-   tap.equal(#dense():fit { digits, epochs = 12, verbose = false, callbacks = { stop } }.epochs, 3)
+tap.test("EarlyStopping with a baseline counts from the first epoch until it is beaten", function()
+   local function epochs(baseline)
+      local stop = lab.EarlyStopping { monitor = "loss", patience = 3, baseline = baseline }
+      return #dense(0):fit { digits:take(32), epochs = 12, verbose = false, callbacks = { stop } }.epochs
+   end
+   tap.equal(epochs(1e-9), 3)
+   tap.equal(epochs(nil), 4)
+   tap.equal(epochs(1e9), 4)
 end)
 
 tap.test("ModelCheckpoint writes the best model", function()

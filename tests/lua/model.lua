@@ -25,7 +25,8 @@ tap.test("no global is set", function() tap.equal(table.concat(added, " "), "") 
 
 tap.test("the summary shows shapes, parameters and memory", function()
    local s = tostring(cnn())
-   for _, part in ipairs { "(None, 26, 26, 10)", "865,408", "866,798 parameters (3.31 MB)", "training at batch 32 takes" } do
+   local parts = { "(None, 26, 26, 10)", "865,408", "866,798 parameters (3.31 MB)", "training at batch 32 takes" }
+   for _, part in ipairs(parts) do
       tap.check(s:find(part, 1, true), part .. " is missing in\n" .. s)
    end
    tap.check(not s:find "Connected", "a chain needs no column of connections")
@@ -139,7 +140,9 @@ tap.test("models of a loop do not pile up", function()
    end
    local first
    for i = 1, 10000 do
-      local model = nn.Sequential { nn.Input { 64 }, nn.Dense { units = 256, activation = "relu" }, nn.Dense { units = 10 } }
+      local model = nn.Sequential {
+         nn.Input { 64 }, nn.Dense { units = 256, activation = "relu" }, nn.Dense { units = 10 },
+      }
       if i % 10 == 0 then model:digest() end
       if i == 500 then first = resident() end
    end

@@ -17,10 +17,13 @@ local function run(body, options)
    n = n + 1
    local path = tap.write(("script%d.lua"):format(n), head .. body)
    local database = ("%s/%d.db"):format(tap.folder, n)
-   local out, status = tap.shell(("cd %s && PERILUNE_DB=%d.db %s run %s %s"):format(tap.quote(tap.folder), n,
-      tap.quote(tap.program), tap.quote(path), options or "--quiet"))
-   return { out = out, status = status, path = path, query = function(sql) return tap.query(sql, database) end,
-      database = database }
+   local command = "cd %s && PERILUNE_DB=%d.db env --default-signal=INT %s run %s %s"
+   local out, status = tap.shell(command:format(tap.quote(tap.folder), n, tap.quote(tap.program), tap.quote(path),
+      options or "--quiet"))
+   return {
+      out = out, status = status, path = path, database = database,
+      query = function(sql) return tap.query(sql, database) end,
+   }
 end
 
 tap.test("a run is recorded with its parameters and where they came from", function()
@@ -62,7 +65,7 @@ end)
 tap.test("an error in a callback fails the run with message, source and line", function()
    local r = run "model():fit { set, epochs = 3, on_epoch = function(e) if e.epoch == 2 then error 'enough' end end }"
    tap.equal(r.status, 1)
-   tap.equal(r.query "select state, epochs_done, message, line from runs", "failed|2|in on_epoch: enough|10")
+   tap.equal(r.query "select state, epochs_done, message, line from runs", "failed|2|in on_epoch: enough|9")
    tap.check(r.query "select source from runs":find "script%d+%.lua$")
    tap.check(r.query "select message from launches":find "enough")
 end)
@@ -90,15 +93,17 @@ end)
 
 tap.test("Ctrl-C finishes the batch, saves, marks the run and exits with 130", function()
    local r = run [[
+local process = io.open "/proc/self/stat":read "n"
 model():fit { set, epochs = 1000000, on_epoch = function(e)
-   if e.epoch == 3 then os.execute("kill -INT " .. io.open("/proc/self/stat"):read "n") end
+   if e.epoch == 3 then os.execute(("(sleep 0.1; kill -INT %d) &"):format(process)) end
 end }]]
    tap.equal(r.status, 130)
    tap.equal(r.query "select state from runs", "interrupted")
    tap.equal(r.query "select exit from launches", "130")
    tap.check(r.out:find "interrupted in epoch", r.out)
-   local folder = r.out:match "weights are in (%S+)"
-   tap.equal(tap.read(folder):sub(9, 9), "{")
+   tap.check(r.out:find("perilune resume 1", 1, true), r.out)
+   local kept = r.query "select path from checkpoints limit 1"
+   tap.equal(tap.read(r.database .. ".d/" .. kept):sub(9, 9), "{", "a file of weights stands in " .. kept)
 end)
 
 tap.test("a parameter takes the type of its default", function()
@@ -127,11 +132,34 @@ tap.test("arguments reach the script", function()
    tap.equal(run("print(..., arg[1], #arg)", "-- one --two").out, "one\tone\t2\n")
 end)
 
+-- MNIST's four files with a few samples each.
+local function little_mnist(folder, count)
+   tap.shell("mkdir -p " .. tap.quote(folder))
+   for _, part in ipairs { "train", "t10k" } do
+      local images, labels = {}, {}
+      for i = 1, count do
+         images[i] = ("\0"):rep(28 * i) .. ("\255"):rep(28) .. ("\0"):rep(28 * (27 - i))
+         labels[i] = string.char(i % 10)
+      end
+      local function file(name, content)
+         local f = assert(io.open(("%s/%s-%s"):format(folder, part, name), "wb"))
+         f:write(content)
+         f:close()
+      end
+      file("images-idx3-ubyte", string.pack(">I4I4I4I4", 0x803, count, 28, 28) .. table.concat(images))
+      file("labels-idx1-ubyte", string.pack(">I4I4", 0x801, count) .. table.concat(labels))
+   end
+end
+
 tap.test("a note says that validation data are test data", function()
-   local r = run([[
-local path = arg[0]:match "^(.*/)"
-model():fit { set, validation_data = set }]], "")
-   tap.check(not r.out:find "note:")
+   little_mnist(tap.folder .. "/little", 8)
+   local body = [[
+local train, test = lab.data.mnist { folder = "little" }
+local m = nn.Sequential { nn.Flatten {}, nn.Dense { units = 10, activation = "softmax" } }
+m:compile { optimizer = "sgd", loss = "sparse_categorical_crossentropy" }
+m:fit { train, validation_data = %s }]]
+   tap.check(run(body:format "test", "").out:find("note: validating on test data", 1, true))
+   tap.check(not run(body:format "train:take(4)", "").out:find "note:")
 end)
 
 tap.test("progress goes to stderr and stays away with --quiet", function()

@@ -58,10 +58,10 @@ static inline dataset *chapter_data(void)
                 (uint8_t)((chapter_number(CHAPTER_PIXEL, i * 784 + p) & 127) + (field == labels[i] ? 64 : 0));
         }
     }
-    storage_parts parts = {.name = "chapter", .part = "train", .count = CHAPTER_SAMPLES, .ninputs = 1, .has_target = 1,
-                           .nclasses = 10};
-    parts.inputs[0] = (column){.name = "image", .dtype = PLN_U8, .rank = 3, .shape = {28, 28, 1}, .scale = 1 / 255.0f,
-                               .bytes = pixels};
+    storage_parts parts = {
+        .name = "chapter", .part = "train", .count = CHAPTER_SAMPLES, .ninputs = 1, .has_target = 1, .nclasses = 10};
+    parts.inputs[0] = (column){
+        .name = "image", .dtype = PLN_U8, .rank = 3, .shape = {28, 28, 1}, .scale = 1 / 255.0f, .bytes = pixels};
     parts.target = (column){.name = "label", .dtype = PLN_I32, .bytes = labels};
     dataset *set;
     DONE(dataset_make(&parts, &set, &why));

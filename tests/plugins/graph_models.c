@@ -11,9 +11,11 @@ static value apply(model *m, const char *type, const value *in, int nin, const o
     layer_free(l);
     return out[0];
 }
-#define ON(in, type, ...)                                                                                               \
-    apply(m, type, &(in), 1, (const option_value[]){__VA_ARGS__},                                                       \
+#define ON(in, type, ...)                                                                                              \
+    apply(m, type, &(in), 1, (const option_value[]){__VA_ARGS__},                                                      \
           sizeof((const option_value[]){__VA_ARGS__}) / sizeof(option_value))
+#define YES(n)           ((option_value){.name = (n), .kind = VALUE_BOOL, .integer = 1})
+#define NO(n)            ((option_value){.name = (n), .kind = VALUE_BOOL, .integer = 0})
 #define PLAIN(in, type)  apply(m, type, &(in), 1, NULL, 0)
 #define JOIN(type, a, b) apply(m, type, (const value[]){a, b}, 2, NULL, 0)
 #define INPUT(...)       apply(m, "Input", NULL, 0, (const option_value[]){LIST(NULL, __VA_ARGS__)}, 1)
@@ -32,7 +34,8 @@ static int two_inputs(model *m, value *out)
 /* One layer over two inputs, and over its own output. `units` decides whether its gradients are partial or whole. */
 static int shared(model *m, value *out, int units)
 {
-    const option_value v[] = {INTEGER("units", units), TEXT("activation", "tanh"), TEXT("kernel_initializer", "lecun_normal")};
+    const option_value v[] = {INTEGER("units", units), TEXT("activation", "tanh"),
+                              TEXT("kernel_initializer", "lecun_normal")};
     layer *l;
     value a = INPUT(6), b = INPUT(6), x[MODEL_PORTS], y[MODEL_PORTS], again[MODEL_PORTS];
     a = ON(a, "Dense", INTEGER("units", units));
@@ -61,12 +64,15 @@ static int shared_large(model *m, value *out)
 static int residual(model *m, value *out)
 {
     value x = INPUT(6, 6, 1);
-    value a = ON(x, "Conv2D", INTEGER("filters", 3), INTEGER("kernel_size", 3), TEXT("padding", "same"), TEXT("activation", "softplus"));
-    value b = ON(a, "Conv2D", INTEGER("filters", 3), INTEGER("kernel_size", 2), TEXT("padding", "same"), TEXT("activation", "tanh"));
+    value a = ON(x, "Conv2D", INTEGER("filters", 3), INTEGER("kernel_size", 3), TEXT("padding", "same"),
+                 TEXT("activation", "softplus"));
+    value b = ON(a, "Conv2D", INTEGER("filters", 3), INTEGER("kernel_size", 2), TEXT("padding", "same"),
+                 TEXT("activation", "tanh"));
     value c = JOIN("Add", a, b);
     value d = JOIN("Add", c, c);
     value pooled = PLAIN(d, "AveragePooling2D"), flat = PLAIN(pooled, "Flatten");
-    value left = ON(flat, "Dense", INTEGER("units", 4)), right = ON(flat, "Dense", INTEGER("units", 4), TEXT("activation", "sigmoid"));
+    value left = ON(flat, "Dense", INTEGER("units", 4)),
+          right = ON(flat, "Dense", INTEGER("units", 4), TEXT("activation", "sigmoid"));
     value gated = JOIN("Multiply", left, right);
     out[0] = CLASSES(gated);
     return 1;
@@ -109,20 +115,30 @@ static int normalized(model *m, value *out)
     return 1;
 }
 
-static int recurrent(model *m, value *out)
+static int sequence(model *m, value *out, int units)
 {
     value x = INPUT(5, 3);
-    x = ON(x, "LSTM", INTEGER("units", 4), ((option_value){.name = "return_sequences", .kind = VALUE_BOOL, .integer = 1}));
+    x = ON(x, "LSTM", INTEGER("units", units), YES("return_sequences"));
     x = ON(x, "Dropout", REAL("rate", 0.2));
-    x = ON(x, "LSTM", INTEGER("units", 3));
+    x = ON(x, "LSTM", INTEGER("units", units - 1));
     out[0] = CLASSES(x);
     return 1;
 }
 
-static int attentive(model *m, value *out)
+static int recurrent(model *m, value *out)
+{
+    return sequence(m, out, 4);
+}
+
+static int recurrent_large(model *m, value *out)
+{
+    return sequence(m, out, 50);
+}
+
+static int attention(model *m, value *out, int key_dim)
 {
     value x = INPUT(4, 6), memory = INPUT(5, 3);
-    const option_value v[] = {INTEGER("num_heads", 2), INTEGER("key_dim", 3), REAL("dropout", 0.1)};
+    const option_value v[] = {INTEGER("num_heads", 2), INTEGER("key_dim", key_dim), REAL("dropout", 0.1)};
     value self = apply(m, "MultiHeadAttention", (const value[]){x, x}, 2, v, 3);
     value sum = JOIN("Add", x, self), even = PLAIN(sum, "LayerNormalization");
     value cross = apply(m, "MultiHeadAttention", (const value[]){even, memory}, 2, v, 2);
@@ -131,12 +147,36 @@ static int attentive(model *m, value *out)
     return 1;
 }
 
+static int attentive(model *m, value *out)
+{
+    return attention(m, out, 3);
+}
+
+static int attentive_large(model *m, value *out)
+{
+    return attention(m, out, 200);
+}
+
+/* Convolutions with a kernel too large to have one gradient a piece. */
+static int convolved_large(model *m, value *out)
+{
+    value x = INPUT(6, 6, 1);
+    x = ON(x, "Conv2D", INTEGER("filters", 24), INTEGER("kernel_size", 3), TEXT("padding", "same"),
+           TEXT("activation", "tanh"));
+    x = ON(x, "Conv2D", INTEGER("filters", 40), INTEGER("kernel_size", 3), INTEGER("strides", 2),
+           TEXT("activation", "tanh"));
+    x = PLAIN(x, "Flatten");
+    x = ON(x, "Dense", INTEGER("units", 70), TEXT("activation", "tanh"));
+    out[0] = CLASSES(x);
+    return 1;
+}
+
 /* A frozen layer between trained ones: gradients go through it and leave it alone. */
 static int frozen(model *m, value *out)
 {
     value x = INPUT(6);
     x = ON(x, "Dense", INTEGER("units", 8), TEXT("activation", "tanh"));
-    x = ON(x, "Dense", INTEGER("units", 8), ((option_value){.name = "trainable", .kind = VALUE_BOOL, .integer = 0}));
+    x = ON(x, "Dense", INTEGER("units", 8), NO("trainable"));
     x = ON(x, "Dense", INTEGER("units", 4), TEXT("activation", "elu"));
     out[0] = CLASSES(x);
     return 1;
@@ -159,7 +199,8 @@ static int dropped_input(model *m, value *out)
 {
     value x = INPUT(6);
     value d = ON(x, "Dropout", REAL("rate", 0.25)), e = ON(d, "Dropout", REAL("rate", 0.25));
-    value a = ON(x, "Dense", INTEGER("units", 4)), b = ON(d, "Dense", INTEGER("units", 4)), c = ON(e, "Dense", INTEGER("units", 4));
+    value a = ON(x, "Dense", INTEGER("units", 4)), b = ON(d, "Dense", INTEGER("units", 4)),
+          c = ON(e, "Dense", INTEGER("units", 4));
     value sum = apply(m, "Add", (const value[]){a, b, c}, 3, NULL, 0);
     value square = ON(sum, "Reshape", LIST("target_shape", 2, 2));
     out[0] = PLAIN(square, "Flatten");
@@ -177,19 +218,22 @@ static int regression(model *m, value *out)
 #define SPARSE "sparse_categorical_crossentropy"
 
 const graph GRAPHS[] = {
-    {"two inputs", two_inputs, SPARSE, 2, {{6}, {4}}, 0},
-    {"a small layer used three times", shared_small, SPARSE, 2, {{6}, {6}}, 0},
-    {"a large layer used three times", shared_large, SPARSE, 2, {{6}, {6}}, 0},
-    {"residual", residual, SPARSE, 1, {{6, 6, 1}}, 0},
-    {"branches", branches, SPARSE, 1, {{3, 4}}, 0},
-    {"several outputs", several_outputs, SPARSE, 1, {{8}}, 0},
-    {"normalized", normalized, SPARSE, 1, {{6, 6, 1}}, 0},
-    {"recurrent", recurrent, SPARSE, 1, {{5, 3}}, 0},
-    {"attentive", attentive, SPARSE, 2, {{4, 6}, {5, 3}}, 0},
-    {"frozen", frozen, SPARSE, 1, {{6}}, 0},
-    {"read by others", read_by_others, SPARSE, 1, {{8}}, 0},
-    {"dropped input", dropped_input, "mean_squared_error", 1, {{6}}, 4},
-    {"regression", regression, "mean_squared_error", 1, {{6}}, 2},
+    {"two inputs", two_inputs, SPARSE, 2, {{6}, {4}}, 0, 1},
+    {"a small layer used three times", shared_small, SPARSE, 2, {{6}, {6}}, 0, 1},
+    {"a large layer used three times", shared_large, SPARSE, 2, {{6}, {6}}, 0, 1},
+    {"residual", residual, SPARSE, 1, {{6, 6, 1}}, 0, 1},
+    {"branches", branches, SPARSE, 1, {{3, 4}}, 0, 1},
+    {"several outputs", several_outputs, SPARSE, 1, {{8}}, 0, 3},
+    {"read by others", read_by_others, SPARSE, 1, {{8}}, 0, 3},
+    {"normalized", normalized, SPARSE, 1, {{6, 6, 1}}, 0, 1},
+    {"recurrent", recurrent, SPARSE, 1, {{5, 3}}, 0, 1},
+    {"recurrent, large", recurrent_large, SPARSE, 1, {{5, 3}}, 0, 1},
+    {"attentive", attentive, SPARSE, 2, {{4, 6}, {5, 3}}, 0, 1},
+    {"attentive, large", attentive_large, SPARSE, 2, {{4, 6}, {5, 3}}, 0, 1},
+    {"convolved, large", convolved_large, SPARSE, 1, {{6, 6, 1}}, 0, 1},
+    {"frozen", frozen, SPARSE, 1, {{6}}, 0, 1},
+    {"dropped input", dropped_input, "mean_squared_error", 1, {{6}}, 4, 1},
+    {"regression", regression, "mean_squared_error", 1, {{6}}, 2, 1},
 };
 const int NGRAPHS = sizeof GRAPHS / sizeof GRAPHS[0];
 
@@ -238,7 +282,8 @@ dataset *graph_data(const graph *g, int64_t n)
         if (!g->target)
             ((int32_t *)(void *)target)[i] = sum < -0.5f ? 0 : sum < 0.5f ? 1 : 2;
     }
-    parts.target = (column){.dtype = g->target ? PLN_F32 : PLN_I32, .rank = g->target != 0, .shape = {g->target}, .bytes = target};
+    parts.target =
+        (column){.dtype = g->target ? PLN_F32 : PLN_I32, .rank = g->target != 0, .shape = {g->target}, .bytes = target};
     parts.nclasses = g->target ? 0 : GRAPH_CLASSES;
     dataset *set;
     DONE(dataset_make(&parts, &set, &why));

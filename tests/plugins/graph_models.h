@@ -1,5 +1,6 @@
 /* Graphs that are more than a chain: what the plan's rules about sharing memory, adding gradients and cutting work have
- * to get right.  Each is a model and the data it is trained on.  Small enough for finite differences. */
+ * to get right.  Each is a model and the data it is trained on, small enough for finite differences.  The large ones have
+ * layers that are not cut by samples, so that their kernels may be updated inside of a product. */
 #ifndef TESTS_GRAPH_MODELS_H
 #define TESTS_GRAPH_MODELS_H
 
@@ -15,6 +16,7 @@ typedef struct graph {
     int ninputs;
     int64_t shape[2][3]; /* of the inputs, without the batch; ended by 0 */
     int64_t target;      /* numbers of a target; 0: a class */
+    int outputs;         /* several: it can predict, but not be trained */
 } graph;
 
 extern const graph GRAPHS[];

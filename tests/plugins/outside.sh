@@ -9,7 +9,7 @@
 #   - the example at the head of perilune.h is compiled with perilune.pc, and reads a digit from a PNG
 #   - the flags name installed folders and nothing of this tree
 set -euo pipefail
-build=$1 source=$2 train=$3
+build=$1 source=$2 train=$(realpath "$3")
 there=$(mktemp -d)
 trap 'rm -rf "$there"' EXIT
 
@@ -32,6 +32,7 @@ check "it installs" env DESTDIR="$there/root" meson install -C "$build" --no-reb
 [ $bad = 0 ] || exit 1
 
 pc=$(find "$there/root" -name perilune-plugin.pc -print -quit)
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 # where the prefix is /usr
 export PKG_CONFIG_SYSROOT_DIR=$there/root PKG_CONFIG_LIBDIR=${pc%/*}
 PKG_CONFIG_LIBDIR+=:$(pkg-config --variable pc_path pkg-config)
 read -ra plugin_flags < <(pkg-config --cflags perilune-plugin)

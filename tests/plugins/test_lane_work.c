@@ -99,8 +99,8 @@ static void all_lanes_share_the_same_number_of_pieces(void **state)
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const uint64_t pieces = pieces_at(counts[i]);
         if (pieces != two)
-            fail_msg("%d steps are %llu pieces at %d lanes, and %llu at two", STEPS, (unsigned long long)pieces, counts[i],
-                     (unsigned long long)two);
+            fail_msg("%d steps are %llu pieces at %d lanes, and %llu at two", STEPS, (unsigned long long)pieces,
+                     counts[i], (unsigned long long)two);
     }
 }
 

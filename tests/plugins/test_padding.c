@@ -105,10 +105,14 @@ static void bench_plan(bench *b, struct pln_plan *plan, const pln_node *node, co
     const plugin_entry *entry;
     if (registry_find(plugins, PLN_LAYER, s->layer, &entry, &said) != PLN_OK)
         fail_msg("%s", said.text);
-    *b = (bench){.host = &engine.table, .layer = (const pln_layer *)(const void *)entry->head, .node = node,
-                 .said = what_the_host_said, .mode = PLN_TRAIN};
+    *b = (bench){.host = &engine.table,
+                 .layer = (const pln_layer *)(const void *)entry->head,
+                 .node = node,
+                 .said = what_the_host_said,
+                 .mode = PLN_TRAIN};
     bench_open(b, s->options, s->in);
-    if (host_plan(&engine, b->layer, b->opts, b->mode, (const pln_slot *const[]){&b->in_slots[0]}, 1, node, plan, &said))
+    if (host_plan(&engine, b->layer, b->opts, b->mode, (const pln_slot *const[]){&b->in_slots[0]}, 1, node, plan,
+                  &said))
         fail_msg("%s", said.text);
     bench_take(b, plan->slots, plan->nslots);
 }
@@ -122,7 +126,8 @@ static void check_outputs(const bench *b, const sheet *s)
     assert_int_equal(b->out[0].count, s->count);
     for (int64_t i = 0; i < s->count; i++)
         if (whole("output", &b->out[0], i) != s->outputs[i])
-            fail_msg("output, element %lld: is %g, expected %ld", (long long)i, (double)b->out[0].data[i], s->outputs[i]);
+            fail_msg("output, element %lld: is %g, expected %ld", (long long)i, (double)b->out[0].data[i],
+                     s->outputs[i]);
 }
 
 static void check_case(const sheet *s)
@@ -131,7 +136,7 @@ static void check_case(const sheet *s)
     struct pln_plan plan;
     bench b;
     const int average = strcmp(s->layer, "AveragePooling2D") == 0, conv = strcmp(s->layer, "Conv2D") == 0;
-    print_message("%s %s on %s\n", s->layer, s->options, s->in);
+    print_message("# %s %s on %s\n", s->layer, s->options, s->in);
     bench_plan(&b, &plan, &node, s);
     put_numbers(&b.in[0], INPUT, conv ? 3 : 4, average ? DIVISIBLE : 1);
     put_numbers(&b.dout[0], GRADIENT, 2, average ? DIVISIBLE : 1);
@@ -145,7 +150,10 @@ static void check_case(const sheet *s)
         assert_int_equal(s->ngradients, 1 + b.nparam);
     for (int i = 0; i < s->ngradients; i++)
         if (checksum("gradient", i ? &b.dparam[i - 1] : &b.din[0]) != s->gradients[i])
-            fail_msg("%s: the gradient of %s is not tfjs's", s->options, i == 0 ? "the input" : i == 1 ? "kernel" : "bias");
+            fail_msg("%s: the gradient of %s is not tfjs's", s->options,
+                     i == 0   ? "the input"
+                     : i == 1 ? "kernel"
+                              : "bias");
     bench_free(&b);
 }
 

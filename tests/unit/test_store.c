@@ -6,7 +6,7 @@
 static void a_new_database_is_created_with_its_mark_and_number(void **state)
 {
     place *p = *state;
-    char lock[128], log[128];
+    char lock[128];
     close_store(open_store(p->db, STORE_WRITE));
     assert_string_equal(ask(p->db, "pragma application_id"), "1347570766");
     assert_int_equal(atoi(ask(p->db, "pragma user_version")), schema_version);
@@ -17,7 +17,6 @@ static void a_new_database_is_created_with_its_mark_and_number(void **state)
                         "");
     snprintf(lock, sizeof lock, "%s.lock", p->db);
     assert_true(is_there(lock));
-    (void)log;
 }
 
 static void a_writer_that_was_alone_leaves_one_file_without_a_log(void **state)
@@ -332,6 +331,53 @@ static void a_clean_tree_and_an_unknown_one_are_told_apart(void **state)
         store_detail_free(&d);
     }
     assert_status(store_launch_git(s, "1", "", &e), PLN_E_INVALID, e);
+    close_store(s);
+}
+
+static void a_launch_is_read_alone_and_its_continuations_are_followed(void **state)
+{
+    place *p = *state;
+    error e = {0};
+    store_launch_detail d;
+    int64_t newest;
+    store *s = open_store(p->db, STORE_WRITE);
+    for (int i = 0; i < 4; ++i) { /* 2 goes on from 1, 3 from 2; 4 is another one */
+        store_launch launch = {.script = {.name = "a.lua", .text = "return 1"},
+                               .resumes = i < 3 ? i : 0,
+                               .overrides = i ? "{\"seed\":7}" : NULL};
+        assert_ok(store_launch_begin(s, &launch, &e), e);
+        assert_ok(store_launch_end(s, 0, NULL, &e), e);
+    }
+    flush(s);
+    assert_ok(store_newest_launch(s, 1, &newest, &e), e);
+    assert_int_equal(newest, 3);
+    assert_ok(store_newest_launch(s, 4, &newest, &e), e);
+    assert_int_equal(newest, 4);
+    assert_ok(store_read_launch(s, 2, &d, &e), e);
+    assert_int_equal(d.launch.resumes, 1);
+    assert_string_equal(d.launch.overrides, "{\"seed\":7}");
+    assert_string_equal(d.launch.script.text, "return 1");
+    store_launch_detail_free(&d);
+    assert_status(store_read_launch(s, 9, &d, &e), PLN_E_MISSING, e);
+    close_store(s);
+}
+
+static void a_run_that_has_ended_takes_what_is_found_out_later_and_keeps_its_state(void **state)
+{
+    place *p = *state;
+    error e = {0};
+    recording *r;
+    store *s = open_store(p->db, STORE_WRITE);
+    int64_t id = record_run(s, "x", 0.5, 1);
+    assert_ok(recording_revisit(s, id, &r, &e), e);
+    assert_int_equal(recording_id(r), id);
+    assert_ok(recording_evaluation(r, &(store_evaluation){"mnist test", NULL, "accuracy", 0.97, 0}, &e), e);
+    recording_close(r);
+    flush(s);
+    assert_string_equal(ask(p->db, "select state || ' ' || (select value from evaluations where run = 1) from runs"),
+                        "done 0.97");
+    assert_int_equal(lock_held(s->lock_fd, id), 0);
+    assert_status(recording_revisit(s, 9, &r, &e), PLN_E_MISSING, e);
     close_store(s);
 }
 
@@ -762,6 +808,8 @@ int main(void)
         case_of(a_run_has_its_uuid_at_once_and_its_number_with_the_first_commit),
         case_of(everything_recorded_is_read_back),
         case_of(a_clean_tree_and_an_unknown_one_are_told_apart),
+        case_of(a_launch_is_read_alone_and_its_continuations_are_followed),
+        case_of(a_run_that_has_ended_takes_what_is_found_out_later_and_keeps_its_state),
         case_of(nan_is_null_and_named_and_infinity_stays),
         case_of(an_epoch_that_is_computed_again_replaces_its_row),
         case_of(texts_that_are_no_utf8_are_cleaned_and_scripts_kept_as_they_are),

@@ -5,7 +5,7 @@
  *     if (!model || pln_model_predict_png(model, "seven.png", p) != 0)
  *         fprintf(stderr, "%s\n", pln_message());
  *     else
- *         printf("%d\n", pln_best(p, 10));
+ *         printf("%d\n", (int)pln_best(p, 10));
  *     pln_model_free(model);
  *
  * Link with $(pkg-config --cflags --libs perilune).  Functions that can fail return a status or NULL as said; pln_message() then has

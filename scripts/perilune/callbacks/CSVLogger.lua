@@ -21,16 +21,19 @@ return callbacks.define {
       append = { "boolean", default = false },
    },
 
-   on_train_begin = function(self)
+   on_train_begin = function(self, fit)
       local o = self.options
       local path = o.filename or o[1]
       if not path then self:fail("it needs filename = \"log.csv\"") end
-      local known = o.append and io.open(path, "r")
-      self.headed = known and known:read "l" ~= nil
-      if known then known:close() end
-      local file, why = io.open(path, o.append and "a" or "w")
+      local known, before = (o.append or fit.resumed) and io.open(path, "r"), ""
+      if known then
+         before = known:read(fit.resumed and self.state.bytes or "a") or ""
+         known:close()
+      end
+      local file, why = io.open(path, o.append and not fit.resumed and "a" or "w")
       if not file then self:fail("cannot write: %s", why) end
-      self.file = file
+      if fit.resumed then file:write(before) end -- what came after the checkpoint is written again
+      self.file, self.headed, self.state = file, before ~= "", { bytes = #before }
    end,
 
    on_epoch_end = function(self, e)
@@ -47,6 +50,7 @@ return callbacks.define {
       end
       self.file:write(line(e, names, self.options.separator))
       self.file:flush()
+      self.state.bytes = self.file:seek()
    end,
 
    on_train_end = function(self) self.file:close() end,

@@ -17,21 +17,20 @@ return callbacks.define {
 
    on_train_begin = function(self)
       callbacks.check_mode(self)
-      self.state = { wait = 0, best = nil, best_epoch = 0, stopped_epoch = 0 }
-      self.weights = nil
+      self.state = { wait = 0, best = nil, best_epoch = 0, stopped_epoch = 0, weights = nil }
    end,
 
    on_epoch_end = function(self, e, fit)
       local o, state = self.options, self.state
       if e.epoch <= o.start_from_epoch then return end
       local value = callbacks.monitored(self, e)
-      if o.restore_best_weights and not self.weights then
-         self.weights, state.best_epoch = fit.handle:snapshot(), e.epoch
+      if o.restore_best_weights and not state.weights then
+         state.weights, state.best_epoch = fit.handle:snapshot(), e.epoch
       end
       state.wait = state.wait + 1
       if callbacks.improved(o.mode, o.monitor, value, state.best, o.min_delta) then
          state.best, state.best_epoch = value, e.epoch
-         if o.restore_best_weights then self.weights = fit.handle:snapshot() end
+         if o.restore_best_weights then state.weights = fit.handle:snapshot() end
          -- The wait begins anew only when the baseline is beaten, too.
          if o.baseline == nil or callbacks.improved(o.mode, o.monitor, value, o.baseline, 0) then state.wait = 0 end
          return
@@ -43,6 +42,7 @@ return callbacks.define {
    end,
 
    on_train_end = function(self, fit)
-      if self.options.restore_best_weights and self.weights then fit.handle:restore(self.weights) end
+      if self.state.weights then fit.handle:restore(self.state.weights) end
+      self.state.weights = nil
    end,
 }

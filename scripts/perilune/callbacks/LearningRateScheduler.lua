@@ -1,4 +1,5 @@
---- Sets the learning rate at the beginning of each epoch: schedule(epoch, rate) returns the new one.  Epochs count from 1.
+--- Sets the learning rate at the beginning of each epoch: schedule(epoch, rate) returns the new one.  Epochs count
+-- from 1.
 
 local _, load = ...
 local callbacks = load "callbacks"

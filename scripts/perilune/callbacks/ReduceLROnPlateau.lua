@@ -36,7 +36,9 @@ return callbacks.define {
          if state.wait >= o.patience and rate > o.min_lr then
             fit.learning_rate = math.max(rate * o.factor, o.min_lr)
             state.cooldown, state.wait = o.cooldown, 0
-            if o.verbose then session.say(("learning rate %s from epoch %d on"):format(core.number(fit.learning_rate), e.epoch + 1)) end
+            if o.verbose then
+               session.say(("learning rate %s from epoch %d on"):format(core.number(fit.learning_rate), e.epoch + 1))
+            end
          end
       end
    end,

@@ -46,7 +46,8 @@ static model *trained(int count, char hex[HASH_HEX])
     recipe r = classification(plugins);
     lanes *pool;
     trainer *t;
-    fit_options o = {.train = set, .validation = set, .epochs = 2, .batch_size = CHAPTER_BATCH, .seed = 1, .shuffle = 1};
+    fit_options o = {
+        .train = set, .validation = set, .epochs = 2, .batch_size = CHAPTER_BATCH, .seed = 1, .shuffle = 1};
     DONE(lanes_open(count, &pool, &why));
     DONE(trainer_open(m, &r, &o, pool, &t, &why));
     trainer_event e = train_all(t);

@@ -157,21 +157,30 @@ static int open_newest(store *s, registry *plugins, answerer *out, error *e)
     return status == PLN_E_OK && !found ? PLN_E_MISSING : status;
 }
 
-/* The model that comes with the program: beside it (the build copies it there), in the checkout around the build
- * folder, or installed. */
+/* The model that comes with the program: beside it where it was built, or installed. */
 static int find_pretrained(char path[4096])
 {
     char self[2048];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = 0;
-    for (int up = 0; up < 2 && strrchr(self, '/'); up++) {
+    if (strrchr(self, '/'))
         *strrchr(self, '/') = 0;
-        snprintf(path, 4096, "%s/experiments/pretrained/%s", self, PRETRAINED);
-        if (access(path, R_OK) == 0)
-            return 1;
-    }
+    snprintf(path, 4096, "%s/experiments/pretrained/%s", self, PRETRAINED);
+    if (access(path, R_OK) == 0)
+        return 1;
     snprintf(path, 4096, "%s/pretrained/%s", PERILUNE_SHARE_DIR, PRETRAINED);
     return access(path, R_OK) == 0;
+}
+
+static int open_pretrained(registry *plugins, const char *path, answerer *out, error *e)
+{
+    int status = open_file(plugins, path, out, e);
+    char *label = status == PLN_E_OK ? text_copy("a net that comes with Perilune") : NULL;
+    if (!label)
+        return status;
+    free(out->label);
+    out->label = label;
+    return PLN_E_OK;
 }
 
 int answerer_open_default(store *s, registry *plugins, answerer *out, error *e)
@@ -182,7 +191,7 @@ int answerer_open_default(store *s, registry *plugins, answerer *out, error *e)
     if (status != PLN_E_MISSING)
         return status;
     if (find_pretrained(path))
-        return open_file(plugins, path, out, e);
+        return open_pretrained(plugins, path, out, e);
     return error_set(e, PLN_E_MISSING,
                      "there is no model to ask: no finished run here has weights.  Train one with "
                      "'perilune run experiments/mnist_cnn.lua', or name a file with --model FILE.safetensors");

@@ -1,6 +1,7 @@
 /* perilune run: executes a script. */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -33,12 +34,15 @@ static int run(const arguments *a)
     const char **sets = calloc((size_t)a->noptions + 1, sizeof *sets);
     if (!sets)
         return command_fail(a->command, "out of memory");
+    int status = CLI_DONE;
     for (int i = 0; (sets[i] = arguments_nth(a, "set", i)); i++)
-        continue;
+        if (!strchr(sets[i], '=') || *sets[i] == '=')
+            status = command_misuse(a->command, "--set wants NAME=VALUE, got '%s'", sets[i]);
     s.sets = sets;
     s.seed = (uint64_t)seed;
     s.threads = (int)threads;
-    int status = script_run(&s);
+    if (status == CLI_DONE)
+        status = script_run(&s);
     free(sets);
     return status;
 }

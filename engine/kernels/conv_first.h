@@ -1,5 +1,5 @@
-/* The first convolution of a net for grey pictures: one input channel, so that there is nothing to multiply a matrix with.
- * Thread rule: pure functions of their arguments. */
+/* The first convolution of a net for grey pictures: one input channel, so that there is nothing to multiply a matrix
+ * with. Thread rule: pure functions of their arguments. */
 #ifndef KERNELS_CONV_FIRST_H
 #define KERNELS_CONV_FIRST_H
 
@@ -31,8 +31,8 @@ KERNEL_DECLARE(void, conv_first_table,
 
 KERNEL_DECLARE(void, conv_first_run, (const conv_first *c));
 
-/* The gradient of weights and bias over some samples: w[u][v][f] = sum over (n,i,j) of x[n][i*stride + u][j*stride + v] *
- * y[n][i][j][f], bias[f] = sum of y. Chains as in conv_ref.c. */
+/* The gradient of weights and bias over some samples: w[u][v][f] = sum over (n,i,j) of x[n][i*stride + u][j*stride +
+ * v] * y[n][i][j][f], bias[f] = sum of y. Chains as in conv_ref.c. */
 typedef struct conv_first_gradient {
     const float *x;
     int64_t x_image, x_row, x_step; /* floats from image to image, output row to row, column to column */

@@ -1,11 +1,11 @@
 /* The two passes of a convolution that write an image: forward, and the gradient of the input.
  *
  * Both are the same work, described by a `plan`: every point of the destination is the sum over taps of a vector of
- * source channels times a matrix.  Forward, the source steps by the stride.  Backward, the destination does: it falls into
- * stride x stride phases, each of which sees its own subset of the taps, turned around, and reads the source
- * point by point.  A row of the destination is one block of the inner kernel (gemm_tile.h), which reads the source where
- * it lies: the taps are segments of k, merged where they touch.  Only where taps reach beyond the image's edge is it
- * copied first, with zeros on both sides; taps above and below it are left out. */
+ * source channels times a matrix.  Forward, the source steps by the stride.  Backward, the destination does: it falls
+ * into stride x stride phases, each of which sees its own subset of the taps, turned around, and reads the source
+ * point by point.  A row of the destination is one block of the inner kernel (gemm_tile.h), which reads the source
+ * where it lies: the taps are segments of k, merged where they touch.  Only where taps reach beyond the image's edge
+ * is it copied first, with zeros on both sides; taps above and below it are left out. */
 #include <stddef.h>
 #include <string.h>
 
@@ -276,8 +276,8 @@ static int prepare_first(plan *p, const float *w)
 
 /* ------------------------------------------------------------------------------------------- doing the work ---- */
 
-/* Copies the source rows that destination rows t0 .. t1-1 read, with zeros on both sides.  Rows that the image does not have
- * stay undefined: nobody reads them. */
+/* Copies the source rows that destination rows t0 .. t1-1 read, with zeros on both sides.  Rows that the image does
+ * not have stay undefined: nobody reads them. */
 static float *pad_image(const plan *p, const float *source, int64_t t0, int64_t t1)
 {
     int64_t channels = p->from.channels, row_floats = p->pitch * channels;
@@ -310,7 +310,8 @@ static void take_inside(const plan *p, const chunk *c, int64_t source_row, gemm_
     g->segments = end - begin;
 }
 
-/* m destination points of one phase.  `source` is what the lowest tap of the first one reads, `source_row` its source row. */
+/* m destination points of one phase.  `source` is what the lowest tap of the first one reads, `source_row` its source
+ * row. */
 static void run_row(const plan *p, const phase *f, const float *source, int64_t source_row, float *target, int64_t m)
 {
     gemm_block g = {.a_row = p->source_step[1] * p->from.channels,

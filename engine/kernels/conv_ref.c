@@ -1,15 +1,15 @@
 /* The definition of a convolution's bits, as plainly as it can be written.
  *
- *   FORWARD   y[n,i,j,f] = bias[f] + sum over (u, v, ci) in this order of x * w.  A tap above or below the picture takes no
- *             part, one to the left or right of it takes part as 0.  The sum is that of a product with k = kh*kw*(c/groups):
- *             chunks of gemm_chunk_length(k), in which taps that take no part still count; chains of fused
- *             multiply-adds within a chunk, chunks added in order.
- *   DINPUT    x[n,i,j,ci] = sum over (u, v) downwards and f upwards of y * w, over those taps for which the vertical position
- *             i + pad_lo - u*dilation is a multiple of the stride, and the horizontal one likewise.  Taps outside of y and chunks
- *             as above, with k = the number of these taps times f/groups.
+ *   FORWARD   y[n,i,j,f] = bias[f] + sum over (u, v, ci) in this order of x * w.  A tap above or below the picture
+ *             takes no part, one to the left or right of it takes part as 0.  The sum is that of a product with k =
+ *             kh*kw*(c/groups): chunks of gemm_chunk_length(k), in which taps that take no part still count; chains of
+ *             fused multiply-adds within a chunk, chunks added in order.
+ *   DINPUT    x[n,i,j,ci] = sum over (u, v) downwards and f upwards of y * w, over those taps for which the vertical
+ *             position i + pad_lo - u*dilation is a multiple of the stride, and the horizontal one likewise.  Taps
+ *             outside of y and chunks as above, with k = the number of these taps times f/groups.
  *   DWEIGHT   w[u,v,ci,f] = beta*w + sum over (n, i, j) in this order of x * y; taps outside of x take part as 0.
- *             A chunk is a number of whole samples: GEMM_CHUNK positions, or one sample if that has more.  The bias is the same
- *             with plain additions of y. */
+ *             A chunk is a number of whole samples: GEMM_CHUNK positions, or one sample if that has more.  The bias is
+ *             the same with plain additions of y. */
 #include <math.h>
 #include <stddef.h>
 

@@ -3,10 +3,10 @@
  *
  *   blocks   pieces are blocks of the result, and each goes through all chunks of k;
  *   parts    of a skinny product (a layer with many inputs, few samples and units): pieces are chunks of k, whose
- *            partial sums are added up in a second region.  A lane then works on the same rows of the weights as in the weight
- *            gradient, whose rows are cut in the same proportion, and they stay in its core's cache;
- *   turned   of a product with a transposed right operand and few rows (the input gradient of such a layer): the result is
- *            computed transposed, so that the weights are read where they lie and only the small operand and
+ *            partial sums are added up in a second region.  A lane then works on the same rows of the weights as in
+ *            the weight gradient, whose rows are cut in the same proportion, and they stay in its core's cache;
+ *   turned   of a product with a transposed right operand and few rows (the input gradient of such a layer): the
+ *            result is computed transposed, so that the weights are read where they lie and only the small operand and
  *            the result change their layout.
  */
 #include <stddef.h>
@@ -29,7 +29,8 @@
 #define ROWS_LEAST_BIG   112
 #define PANELS_LEAST_BIG 4
 #define BIG_WORK         50000000
-/* Rows of a block that goes into a sink: two tiles; their 28 x 128 floats and what an optimizer keeps of them fit the cache. */
+/* Rows of a block that goes into a sink: two tiles; their 28 x 128 floats and what an optimizer keeps of them fit the
+ * cache. */
 #define SINK_ROWS 28
 /* Rows at multiples of this many floats displace each other from the caches; blocks of so many rows and panels are then
  * worth a copy of their operands. */
@@ -40,8 +41,8 @@
 /* Floats of partial sums that are cheaper to write and read again than weights are to fetch from the other core. */
 #define PARTS_MOST (1 << 19)
 
-/* How a dimension is cut into pieces: every chunk of gemm_chunk_length(size) into `parts`.  So the same share of a dimension
- * falls to the same lane whether it is k, m or n. */
+/* How a dimension is cut into pieces: every chunk of gemm_chunk_length(size) into `parts`.  So the same share of a
+ * dimension falls to the same lane whether it is k, m or n. */
 typedef struct cut {
     int64_t size, length, parts, pieces;
     int64_t multiple; /* pieces begin at multiples of it */
@@ -327,7 +328,7 @@ static int turned_run(lanes *pool, job *w, int64_t pieces)
     return lanes_run(pool, w->columns.pieces, turned_piece, w);
 }
 
-/* -------------------------------------------------------------------------------------------------- into a sink ---- */
+/* ------------------------------------------------------------------------------------------------- into a sink ---- */
 
 static int sink_piece(void *context, int64_t piece, int lane)
 {

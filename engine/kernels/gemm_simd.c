@@ -13,7 +13,8 @@
 #define TILE_ROWS 2
 #endif
 #define PANEL (2 * VL)
-/* Runs of k that are long enough for the result's lines to arrive meanwhile; in shorter ones asking for them only costs. */
+/* Runs of k that are long enough for the result's lines to arrive meanwhile; in shorter ones asking for them only
+ * costs. */
 #define PREFETCH_STEPS 64
 
 /* How a tile reads: A_STEPS walks along rows of a (a_step is 1), A_ROWS across them (a_row is 1). */

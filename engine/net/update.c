@@ -184,14 +184,11 @@ static int update_piece(void *context, int64_t piece, int lane)
     return update_range(s->u, x->parameter, x->offset, x->count, s->gradients + p->offset + x->offset);
 }
 
-/* A block of rows of a gradient, straight from the product that made it. */
-static int take_block(void *context, int64_t row, int64_t rows, float *block, int lane)
+/* A part of a gradient, straight from the product that made it. */
+static int take_block(void *context, int64_t offset, int64_t count, float *block)
 {
     const hot_gradient *hot = context;
-    const parameter *p = &hot->u->m->parameters[hot->parameter];
-    int64_t length = p->size / p->shape[0];
-    (void)lane;
-    return update_range(hot->u, hot->parameter, row * length, rows * length, block);
+    return update_range(hot->u, hot->parameter, offset, count, block);
 }
 
 void update_join(update *u, plan *p)
@@ -199,7 +196,8 @@ void update_join(update *u, plan *p)
     u->may_be_hot = p->may_be_hot;
     for (int i = 0; i < u->m->nparameters; i++) {
         u->hot[i] = (hot_gradient){u, i};
-        p->sinks[i] = (host_sink){take_block, &u->hot[i], p->gradients + u->m->parameters[i].offset, 0};
+        float *memory = u->m->parameters[i].trainable ? p->gradients + u->m->parameters[i].offset : NULL;
+        p->sinks[i] = (host_sink){.take = take_block, .context = &u->hot[i], .memory = memory};
     }
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/gemm_sink.h"
 #include "kernels/kernels.h"
 
 #define SUM_WIDTH 4096
@@ -168,14 +169,23 @@ static int memory_or(const pln_host *table, int status, const char *what)
                                            status == PLN_E_MEMORY ? "out of memory" : "arguments do not fit");
 }
 
+static int pass_rows_on(void *context, int64_t row, int64_t rows, float *block, int lane)
+{
+    const host_sink *sink = context;
+    (void)lane;
+    return sink->take(sink->context, row * sink->length, rows * sink->length, block);
+}
+
 static int service_gemm(const pln_host *table, const pln_gemm *g)
 {
-    const host_sink *sink = g->c->data ? NULL : g->c->host;
-    if (sink) {
-        int status = gemm_run_into(behind(table)->pool, g, sink->take, sink->context);
-        return status == PLN_E_MEMORY ? memory_or(table, status, "gemm") : status;
-    }
-    return memory_or(table, gemm_run(behind(table)->pool, g), "gemm");
+    host_sink *sink = g->c->data ? NULL : g->c->host;
+    if (!sink)
+        return memory_or(table, gemm_run(behind(table)->pool, g), "gemm");
+    if (g->off_c != 0 || g->ldc != g->n)
+        return service_fail(table, NULL, "gemm: a PLN_GRAD_ONCE gradient must be the whole result");
+    sink->length = g->n;
+    int status = gemm_run_into(behind(table)->pool, g, pass_rows_on, sink);
+    return status == PLN_E_MEMORY ? memory_or(table, status, "gemm") : status;
 }
 
 static int service_conv(const pln_host *table, const pln_conv *c)

@@ -13,7 +13,6 @@
 #include "base/error.h"
 #include "base/lanes.h"
 #include "base/random.h"
-#include "kernels/gemm_sink.h"
 #include "perilune/plugin.h"
 
 #define PLAN_SLOTS 64 /* most slots of one node */
@@ -33,13 +32,14 @@ struct pln_plan {
 };
 
 /* Takes the finished blocks of a gradient that is updated while it is in cache (PLN_GRAD_ONCE).  A gradient tensor whose
- * data is NULL points to one with its `host` field; gemm hands it the rows [row, row+rows) of the gradient.  conv, which does
- * not finish it block by block, writes all of it to `memory` and sets `kept`: then it is updated after the step. */
+ * data is NULL points to one with its `host` field; gemm hands it elements offset .. offset+count-1 of the gradient.  conv, which
+ * does not finish it block by block, writes all of it to `memory` and sets `kept`: then it is updated after the step. */
 typedef struct host_sink {
-    gemm_sink *take;
+    int (*take)(void *context, int64_t offset, int64_t count, float *block); /* [any] */
     void *context;
     float *memory;
-    int kept; /* in this step; update_begin sets it to 0 */
+    int kept;       /* in this step; update_begin sets it to 0 */
+    int64_t length; /* of a row of the product that is running */
 } host_sink;
 
 typedef struct host {

@@ -364,33 +364,55 @@ static int not_found(registry *r, uint32_t kind, const char *name, error *e)
     return PLN_E_MISSING;
 }
 
-int registry_find(registry *r, uint32_t kind, const char *name, const plugin_entry **entry, error *e)
+/* The entries of the index that lie in a folder. */
+static int find_indexed(registry *r, const char *folder, uint32_t kind, const char *name, error *e)
+{
+    size_t length = strlen(folder);
+    int status = PLN_OK;
+    for (int i = 0; i < r->nindex && status == PLN_OK; i++)
+        if (r->index[i].kind == kind && strcmp(r->index[i].name, name) == 0 &&
+            strncmp(r->index[i].path, folder, length) == 0 && r->index[i].path[length] == '/')
+            status = open_file(r, r->index[i].path, 0, e);
+    return status;
+}
+
+static int has_index(const char *folder)
+{
+    char path[PATH_MAX + 256];
+    snprintf(path, sizeof path, "%s/index", folder);
+    return is_file(path);
+}
+
+/* Opens the files of a folder that may hold the type: those that its index names, the one named after the type, and where
+ * there is no index all of them.  `broken` receives why the one named after the type cannot be used. */
+static int open_candidates(registry *r, const char *folder, uint32_t kind, const char *name, error *broken, error *e)
 {
     char file[160], path[PATH_MAX + 256];
-    error broken = {0};
-    if ((*entry = entry_of(r, kind, name)))
-        return PLN_OK;
-    for (int i = 0; i < r->nindex; i++)
-        if (r->index[i].kind == kind && strcmp(r->index[i].name, name) == 0) {
-            int status = open_file(r, r->index[i].path, 0, e);
-            if (status != PLN_OK)
-                return status;
-            if ((*entry = entry_of(r, kind, name)))
-                return PLN_OK;
-        }
+    int status = find_indexed(r, folder, kind, name, e);
+    if (status != PLN_OK || entry_of(r, kind, name))
+        return status;
     snake_case(name, file, sizeof file);
-    for (int i = 0; i < r->nfolders; i++) {
-        snprintf(path, sizeof path, "%s/%s.so", r->folders[i], file);
-        if (is_file(path) && open_file(r, path, 0, &broken) == PLN_OK && (*entry = entry_of(r, kind, name)))
-            return PLN_OK;
-    }
-    if (broken.status == 0) {
-        int status = registry_load_all(r, NULL, NULL, e);
+    snprintf(path, sizeof path, "%s/%s.so", folder, file);
+    if (is_file(path))
+        open_file(r, path, 0, broken);
+    return entry_of(r, kind, name) || has_index(folder) ? PLN_OK : open_folder(r, folder, NULL, NULL, e);
+}
+
+int registry_find(registry *r, uint32_t kind, const char *name, const plugin_entry **entry, error *e)
+{
+    error broken = {0};
+    *entry = entry_of(r, kind, name);
+    for (int i = 0; i < r->nfolders && !*entry; i++) {
+        int status = open_candidates(r, r->folders[i], kind, name, &broken, e);
         if (status != PLN_OK)
             return status;
-        if ((*entry = entry_of(r, kind, name)))
-            return PLN_OK;
-        return not_found(r, kind, name, e);
+        *entry = entry_of(r, kind, name);
     }
-    return error_set(e, broken.status, "%s", broken.text);
+    if (*entry)
+        return PLN_OK;
+    if (broken.status != 0)
+        return error_set(e, broken.status, "%s", broken.text);
+    int status = registry_load_all(r, NULL, NULL, e);
+    *entry = entry_of(r, kind, name);
+    return status != PLN_OK || *entry ? status : not_found(r, kind, name, e);
 }

@@ -191,6 +191,10 @@ static int from_table(lua_State *L)
         c->dtype = PLN_F32;
         lua_getfield(L, -1, "values");
         values[i] = read_column(L, c->name, parts.count, c);
+        if (!c->rank) { /* { 1, 2, 3 }: one number a sample */
+            c->rank = 1;
+            c->shape[0] = 1;
+        }
         bytes += aligned(parts.count * column_size(c) * 4);
     }
     if (lua_getfield(L, 1, "targets") != LUA_TNIL) {

@@ -142,7 +142,9 @@ void script_report(const char *message)
  * its own before it. */
 static int on_error(lua_State *L)
 {
-    if (lua_type(L, 1) == LUA_TSTRING && script_place(lua_tostring(L, 1))) {
+    const char *library = LIBRARY_PREFIX + 1;
+    int placed = lua_type(L, 1) == LUA_TSTRING && script_place(lua_tostring(L, 1));
+    if (placed && strncmp(lua_tostring(L, 1), library, strlen(library)) != 0) {
         const char *text = lua_tostring(L, 1);
         for (size_t n; (n = script_place(text)) && script_place(text + n + 2);)
             text += n + 2;

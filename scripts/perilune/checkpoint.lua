@@ -75,14 +75,14 @@ function Checkpoint:variables(entry)
       if value == _G then
          for global in next, assigned or {} do
             local bytes, why = plain.encode(rawget(_G, global), ("global '%s'"):format(global))
-            if bytes then kept.globals[global] = { rawget(_G, global) } else self:lacks(("%s assigns %s"):format(entry.path, why)) end
+            if bytes then kept.globals[global] = { rawget(_G, global) } else self:lacks(("%s: %s"):format(entry.path, why)) end
          end
       elseif entry.written[i] or type(value) == "table" and (assigned or getmetatable(value) == nil) then
          local bytes, why = plain.encode(value, ("'%s'"):format(name))
          if bytes then
             kept.upvalues[i] = { value }
          elseif entry.written[i] or assigned then
-            self:lacks(("%s changes %s"):format(entry.path, why))
+            self:lacks(("%s: %s"):format(entry.path, why))
          end
       end
    end

@@ -113,6 +113,16 @@ function Set.__tostring(self)
    return ("%s: %s samples, %s"):format(data.label(self), text.thousands(#self), table.concat(parts, ", "))
 end
 
+-- set.take(3) with a dot.
+for name, method in pairs(methods) do
+   methods[name] = function(self, ...)
+      if not data.is(self) then
+         text.fail("%s: write a colon, set:%s, so that it knows its set; got %s", name, name, text.show(self))
+      end
+      return method(self, ...)
+   end
+end
+
 Set.__close = function(self) self.handle:close() end
 Set.__index = function(_, key)
    if methods[key] then return methods[key] end

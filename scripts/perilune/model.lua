@@ -34,13 +34,7 @@ end
 
 -- Sequential: applies what was added since.
 local function extend(self, first)
-   for i = first, #self.layers do
-      local l = self.layers[i]
-      if l.source and i > 1 then
-         text.fail("%s: %s stands at the beginning; this is layer %d", l.where, l.type, i)
-      end
-      self.last = apply(self, l, self.last or {})
-   end
+   for i = first, #self.layers do self.last = apply(self, self.layers[i], self.last or {}) end
 end
 
 -- Does this data set's (or nothing's) first input give the shape?
@@ -115,6 +109,9 @@ end
 local function add(self, l)
    if self.kind ~= "sequential" then text.fail("add works on nn.Sequential; this model is complete") end
    if self.trained then text.fail("the model has been trained; make a new one to add a layer") end
+   if l.source and #self.layers > 0 then
+      text.fail("%s: %s stands at the beginning, this is layer %d", l.where, l.type, #self.layers + 1)
+   end
    self.layers[#self.layers + 1] = l
    if self.final then -- it was looked at in between: built again, from the same layers
       for _, old in ipairs(self.order) do layer.renew(old) end
@@ -329,6 +326,16 @@ function Model.__call(self, x)
 end
 
 Model.__name, Model.__hash = "model", { "handle", "recipe", "schedule" } -- see hash.lua
+-- model.fit { … } with a dot is a slip that everybody makes once.
+for name, method in pairs(methods) do
+   methods[name] = function(self, ...)
+      if not is_model(self) then
+         text.fail("%s: write a colon, model:%s, so that it knows its model; got %s", name, name, text.show(self))
+      end
+      return method(self, ...)
+   end
+end
+
 Model.__tostring = function(self) return methods.summary(self) end
 Model.__close = function(self)
    if self.handle then self.handle:close() end

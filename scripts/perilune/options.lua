@@ -62,9 +62,9 @@ end
 
 local function check(what, name, rule, value)
    if value == nil then
+      if rule.required and type(name) == "number" then text.fail("%s needs %s", what, wanted(rule)) end
       if rule.required then
-         text.fail(type(name) == "number" and "%s needs %s" or "%s: option '%s' is required: %s", what,
-            type(name) == "number" and wanted(rule) or name, wanted(rule))
+         text.fail("%s: option '%s' is required%s", what, name, rule[1] ~= "any" and ": " .. wanted(rule) or "")
       end
       return rule.default
    end

@@ -10,11 +10,15 @@ local plain = {}
 local pack, unpack = string.pack, string.unpack
 local DEEPEST = 100
 
+local function show(value)
+   return io.type(value) and "a file" or text.show(value)
+end
+
 local write
 
 -- Appends the bytes of `value`; returns what stands in the way, as a text, or nil.
 local function write_table(out, value, path, open)
-   if getmetatable(value) ~= nil then return ("%s is %s"):format(path, text.show(value)) end
+   if getmetatable(value) ~= nil then return ("%s is %s"):format(path, show(value)) end
    if open[value] then return ("%s holds itself"):format(path) end
    if open.depth >= DEEPEST then return ("%s is nested too deeply"):format(path) end
    open[value], open.depth = true, open.depth + 1
@@ -38,7 +42,7 @@ function write(out, value, path, open)
    elseif kind == "float" then out[#out + 1] = pack("<c1d", "d", value)
    elseif kind == "string" then out[#out + 1] = pack("<c1s8", "s", value)
    elseif kind == "table" then return write_table(out, value, path, open)
-   else return ("%s is %s"):format(path, text.show(value)) end
+   else return ("%s is %s"):format(path, show(value)) end
    return nil
 end
 

@@ -10,6 +10,11 @@ t = tap.Test()
 drawn = t.run("data", "image", "digits", "8", "--seed", "2", "--output", "digit.png")
 t.ok(drawn.status == 0 and "a picture of '" in drawn.out, "data image draws a digit", drawn)
 
+label = drawn.out.split("a picture of '")[1][0]
+early = t.run("predict", "digit.png")
+t.ok(early.status == 0 and early.out.startswith(f"digit.png   {label} ") and "comes with Perilune" in early.out
+     and not os.path.exists(t.path("test.db")), "before any training, a net that comes along answers", early)
+
 none = t.run("predict", "digit.png", "--no-record", "--model", "no.safetensors")
 t.ok(none.status == 1 and "there is no model file 'no.safetensors'" in none.err, "a model file that is not there", none)
 

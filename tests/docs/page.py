@@ -7,10 +7,11 @@ The page's fenced blocks are taken in their order, in one empty folder that hold
 The word after the language says what becomes of a block:
 
     ```c snake.c          written to snake.c          ```c snake.c +      added to its end
+                          (as is a block whose first line is the comment /* snake.c: … or -- own.lua)
     ```sh                 executed by bash; every command must succeed    ```sh fails    the last one must not
     ```text               what the block before printed; … is any text, alone on a line any lines
     ```lua own.lua        written; a Lua block without a name is executed by the program if it requires perilune
-    ```sql                asked of perilune.db
+    ```sql                asked of perilune.db, or of a database with one run where the page has made none
     ```… norun            looked at by nobody;   ```sh data    only where real MNIST is at hand
 
 Prints TAP, a test for each block.  --show prints what the blocks print: for those who write pages."""
@@ -35,7 +36,8 @@ class Block:
         self.language = words[0] if words else ""
         self.words = set(words[1:])
         names = [w for w in words[1:] if "." in w]
-        self.file = names[0] if names else None
+        first = re.match(r"(?:--|//|/\*) *([\w./-]+\.(?:lua|c))\b", text)
+        self.file = names[0] if names else first.group(1) if first else None
 
     def title(self):
         first = self.text.strip().split("\n")[0][:60].replace("#", "")
@@ -145,6 +147,8 @@ class Page:
                 return "skip", "needs MNIST in $PERILUNE_DATA"
             return self.execute(["bash", "-euo", "pipefail", "-c", block.text], "fails" in block.words)
         if block.language == "sql":
+            if not (self.folder / "perilune.db").exists():
+                self.execute(["perilune", "run", "--quiet", "experiments/xor.lua"])
             return self.execute(["sqlite3", "-readonly", "-bail", "perilune.db", block.text])
         if block.language == "lua" and "require" in block.text:
             path = self.folder / f"line{block.line}.lua"

@@ -6,7 +6,7 @@
 Each round begins in an empty folder and is killed one to four times.  Checked are: every line that the script prints, the
 digest of each fit and every epoch's row (times apart), the file that a callback writes, that no more epochs were computed
 again than the age of the checkpoint allows, that no run is lost or doubled, and SQLite's integrity check.
-Prints TAP.  $PERILUNE names the program, $PERILUNE_PLUGINS its plugins.
+Prints TAP.  $PERILUNE_PROGRAM names the program.
 """
 import argparse
 import json
@@ -216,7 +216,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kills", nargs="?", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--perilune", default=os.environ.get("PERILUNE", "perilune"))
+    parser.add_argument("--perilune", default=os.environ.get("PERILUNE_PROGRAM", "perilune"))
     options = parser.parse_args()
     chance = random.Random(options.seed)
     root = tempfile.mkdtemp(prefix="perilune-kills-")

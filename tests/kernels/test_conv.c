@@ -1,5 +1,5 @@
-/* Convolutions against their definition, to the bit: every version this CPU runs, several lane counts, all three passes, over
- * sizes, kernels, strides, dilations, groups and padding. */
+/* Convolutions against their definition, to the bit: every version this CPU runs, several lane counts, all three
+ * passes, over sizes, kernels, strides, dilations, groups and padding. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include "base/lanes.h"
 #include "base/random.h"
+#include "kernels/conv.h"
 #include "kernels/dispatch.h"
 #include "kernels/kernels.h"
 
@@ -165,6 +166,7 @@ static void first_layers_agree(void **state)
         {32, 28, 28, 1, 10, 3, 3, PLAIN},
         {3, 28, 28, 1, 32, 3, 3, PLAIN},
         {5, 28, 28, 1, 8, 5, 5, PLAIN},
+        {3, 28, 28, 1, 8, 3, 3, PLAIN},
         {2, 28, 28, 1, 16, 5, 5, PLAIN},
         {4, 16, 16, 3, 32, 3, 3, PLAIN},
         {1, 28, 28, 1, 20, 5, 5, PLAIN},
@@ -257,6 +259,17 @@ static void random_shapes_agree(void **state)
     }
 }
 
+/* The number is part of the definition: another one gives other bits. */
+static void chunks_of_the_weight_gradient_are_whole_samples(void **state)
+{
+    static const int64_t sizes[][3] = {{1, 1, 512}, {11, 11, 4}, {16, 16, 2}, {23, 22, 1}, {26, 26, 1}, {224, 224, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        conv_shape s = {.oh = sizes[i][0], .ow = sizes[i][1]};
+        assert_int_equal(conv_samples_per_chunk(&s), sizes[i][2]);
+    }
+}
+
 /* Infinite weights in one tap row: output rows for which that row lies outside stay finite. */
 static void taps_above_and_below_take_no_part(void **state)
 {
@@ -336,6 +349,7 @@ int main(void)
         cmocka_unit_test(later_layers_agree),
         cmocka_unit_test(strides_dilations_groups_and_padding_agree),
         cmocka_unit_test(random_shapes_agree),
+        cmocka_unit_test(chunks_of_the_weight_gradient_are_whole_samples),
         cmocka_unit_test(taps_above_and_below_take_no_part),
     };
     return cmocka_run_group_tests(tests, open_pools, close_pools);

@@ -1,5 +1,5 @@
-/* Products against their definition, to the bit: every version this CPU runs, several lane counts, shapes around every edge
- * of tiles, panels and chunks.  What lies between the rows of the result must stay as it was. */
+/* Products against their definition, to the bit: every version this CPU runs, several lane counts, shapes around every
+ * edge of tiles, panels and chunks.  What lies between the rows of the result must stay as it was. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

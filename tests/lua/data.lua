@@ -71,6 +71,7 @@ tap.test("tables become sets, whole numbers classes", function()
    tap.equal(set.nclasses, 3)
    tap.equal(set:target(2), 2)
    tap.equal(set:input(3)[2], 5.0)
+   tap.equal(table.concat(lab.data.table { inputs = { 7, 8 } }.shape, "x"), "1")
    local real = lab.data.table { inputs = { 1, 2 }, targets = { 0.5, 1 } }
    tap.equal(real.nclasses, 0)
    tap.equal(real:target(1), 0.5)

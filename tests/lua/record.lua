@@ -182,8 +182,9 @@ tap.test("the program and a stock interpreter train the same bits", function()
    local body = "local m = model()\nm:fit { set, epochs = 3, verbose = false }\nprint(m:digest())"
    local r = run(body)
    local cpath = os.getenv "PERILUNE_CPATH"
-   local out, status = tap.shell(("cd %s && LUA_CPATH=%s PERILUNE_DB=stock.db lua5.4 %s"):format(tap.quote(tap.folder),
-      tap.quote(cpath), tap.quote(r.path)))
+   local preload = tap.sanitizer() and "ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=" .. tap.quote(tap.sanitizer()) or ""
+   local out, status = tap.shell(("cd %s && LUA_CPATH=%s PERILUNE_DB=stock.db %s lua5.4 %s"):format(
+      tap.quote(tap.folder), tap.quote(cpath), preload, tap.quote(r.path)))
    tap.equal(status, 0, out)
    tap.equal(out, r.out)
    tap.equal(tap.query("select count(*) from epochs", tap.folder .. "/stock.db"), "3")

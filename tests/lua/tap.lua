@@ -76,6 +76,12 @@ function tap.query(sql, database)
    return (tap.shell(("sqlite3 %s %s"):format(quote(database or os.getenv "PERILUNE_DB"), quote(sql))):gsub("\n$", ""))
 end
 
+--- The address sanitizer's library when the program is built with it, else nil: it keeps freed memory, and must come
+-- first in other programs.
+function tap.sanitizer()
+   return tap.read "/proc/self/maps":match "(/%S*libasan%S*)"
+end
+
 function tap.write(name, content)
    local path = tap.folder .. "/" .. name
    local file = assert(io.open(path, "w"))

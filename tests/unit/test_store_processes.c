@@ -205,6 +205,7 @@ static int child_with_a_zygote(const place *p, int fd)
     store *s;
     recording *r;
     store_run run = {.experiment = "parent"};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (store_open(p->db, STORE_WRITE, &s, &e) || recording_begin(s, &run, &r, &e) || store_flush(s, 1000, &e) ||
         store_suspend(s, 1000, &e))
         return 1;
@@ -509,6 +510,26 @@ static void another_writer_of_ours_is_waited_for_only_as_long_as_asked(void **st
     close_store(s);
 }
 
+static void a_writer_that_closes_checkpoints_only_under_the_lock(void **state)
+{
+    place *p = *state;
+    error e = {0};
+    int fd;
+    char name[128];
+    store *s = open_store(p->db, STORE_WRITE);
+    record_run(s, "x", 0.5, 3);
+    snprintf(name, sizeof name, "%s.lock", p->db);
+    assert_int_equal(lock_file_open(name, 1, &fd), 0);
+    assert_int_equal(lock_take(fd, 0, 0), 0); /* another process is writing, for long */
+    assert_ok(store_close(s, 0, &e), e);
+    snprintf(name, sizeof name, "%s-wal", p->db);
+    assert_true(is_there(name));
+    close(fd);
+    close_store(open_store(p->db, STORE_WRITE));
+    assert_false(is_there(name));
+    assert_string_equal(ask(p->db, "select count(*) from epochs"), "3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +551,7 @@ int main(void)
         case_of(a_lost_run_cannot_be_stopped),
         case_of(a_lock_file_that_was_removed_is_made_again_with_its_locks),
         case_of(another_writer_of_ours_is_waited_for_only_as_long_as_asked),
+        case_of(a_writer_that_closes_checkpoints_only_under_the_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -270,6 +270,29 @@ static void a_full_file_keeps_what_was_committed_and_what_waits(void **state)
     close_store(s);
 }
 
+static void a_number_that_was_rolled_back_may_go_to_another_run(void **state)
+{
+    place *p = *state;
+    error e = {0};
+    store *s = open_store(p->db, STORE_WRITE), *other = open_store(p->db, STORE_WRITE);
+    recording *r = begin_run(s, "x");
+    for (int i = 1; i < 4000; ++i)
+        add_epoch(r, i, 0.5);
+    assert_int_equal(sqlite3_exec(s->db, "pragma max_page_count = 1", NULL, NULL, NULL), SQLITE_OK);
+    assert_status(store_flush(s, 0, &e), PLN_E_FULL, e);
+    assert_int_equal(recording_id(r), 0);
+    assert_int_equal(lock_held(other->lock_fd, 1), 0);
+    assert_int_equal(record_run(other, "y", 0.5, 1), 1);
+    assert_int_equal(sqlite3_exec(s->db, "pragma max_page_count = 100000", NULL, NULL, NULL), SQLITE_OK);
+    flush(s);
+    assert_int_equal(recording_id(r), 2);
+    assert_int_equal(lock_held(other->lock_fd, 2), 1);
+    assert_string_equal(ask(p->db, "select count(*) from epochs where run = 2"), "3999");
+    recording_close(r);
+    close_store(other);
+    close_store(s);
+}
+
 static int child_fills_the_disk(const place *p, int fd)
 {
     error e = {0};
@@ -623,6 +646,7 @@ int main(void)
         case_of(what_cannot_be_committed_is_spilled_and_merged_by_the_next_writer),
         case_of(a_spill_that_cannot_be_understood_is_set_aside_and_nothing_of_it_merged),
         case_of(a_full_file_keeps_what_was_committed_and_what_waits),
+        case_of(a_number_that_was_rolled_back_may_go_to_another_run),
         case_of(a_write_that_finds_no_room_on_the_disk_says_so),
         case_of(rows_that_find_no_place_at_all_are_counted_in_the_error),
         case_of(a_foreign_database_is_refused_and_left_as_it_is),

@@ -1,0 +1,4 @@
+local lab = require "perilune"
+local nn, optim = lab.nn, lab.optim
+local model = nn.Sequential { nn.Input { 2 } }
+model:compile { loss = "mse" }

@@ -3,8 +3,8 @@
 --     perilune run experiments/digits_cnn.lua
 --     perilune run experiments/digits_cnn.lua --set count=60000 --set epochs=3
 --
--- The digits are drawn from pen strokes by rules, as people might have made them (engine/data/digits.c).  Where the real
--- MNIST is at hand, the script also says how well a net does on it that has seen drawn digits only.
+-- The digits are drawn from pen strokes, by rules, as people might have made them (engine/data/digits.c).  Where the
+-- real MNIST is at hand, the script also says how well a net does on it that has seen drawn digits only.
 local lab = require "perilune"
 local nn, optim = lab.nn, lab.optim
 

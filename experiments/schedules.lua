@@ -34,7 +34,8 @@ for i, entry in ipairs(schedules) do
    }
    lab.log("schedule " .. name)
    local history = model:fit { train, validation_split = 1 / 6, epochs = epochs, batch_size = 32 }
-   results[i] = { name = name, run = history.run, loss = history.val_loss[epochs], accuracy = history.val_accuracy[epochs] }
+   local last = history.epochs[#history.epochs]
+   results[i] = { name = name, run = history.run, loss = last.val_loss, accuracy = last.val_accuracy }
 end
 
 print "schedule     run  val_loss  val_accuracy"

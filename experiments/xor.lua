@@ -1,4 +1,5 @@
--- XOR, the smallest problem that one layer cannot solve: a data set from Lua tables, one output, a stop from a callback.
+-- XOR, the smallest problem that one layer cannot solve: a data set from Lua tables, one output, a stop from a
+-- callback.
 --
 --     perilune run experiments/xor.lua
 --     perilune run experiments/xor.lua --set hidden=3 --seed 5

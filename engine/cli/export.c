@@ -30,7 +30,12 @@ static int write_model(const arguments *a, const store_detail *d, const char *fr
     path = path ? path : name.bytes;
     json_t *extra =
         json_pack("{ss* ss* ss*}", "run", d->run.uuid, "experiment", d->run.experiment, "digest", d->run.digest);
-    int status = extra && path ? registry_open(arguments_text(a, "plugins"), &plugins, &e) : error_memory(&e);
+    if (!extra || !path) {
+        json_decref(extra);
+        text_free(&name);
+        return command_fail(a->command, "out of memory");
+    }
+    int status = registry_open(arguments_text(a, "plugins"), &plugins, &e);
     if (status == PLN_E_OK)
         status = model_load(plugins, from, &m, &e);
     if (status == PLN_E_OK)

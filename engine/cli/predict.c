@@ -312,8 +312,9 @@ const command command_predict = {
     .text =
         "Shows what the model saw and what it answers.  Where the classes are digits, the drawn digit is looked for,\n"
         "scaled and centred as MNIST's are; light on dark or dark on light, of any size.  Without --model, the newest\n"
-        "finished run is asked.  Where there is a database, answers are recorded in its table predictions.  '-' reads\n"
-        "the picture from standard input.",
+        "finished run is asked, or a net that comes with Perilune.  Where there is a database, answers are recorded "
+        "in\n"
+        "its table predictions.  '-' reads the picture from standard input.",
     .options = own_options,
     .example = "perilune predict seven.png\nperilune predict *.png --model best:mnist-cnn --model 4 --brief",
     .min_words = 1,

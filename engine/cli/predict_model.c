@@ -87,10 +87,9 @@ int answerer_is_file(const char *word)
     return strchr(word, '/') != NULL || (end && !strcmp(end, ".safetensors"));
 }
 
-static int open_file(registry *plugins, const char *path, answerer *out, error *e)
+static int open_file(registry *plugins, const char *path, const char *label, answerer *out, error *e)
 {
-    const char *slash = strrchr(path, '/');
-    *out = (answerer){.file = text_copy(path), .label = text_copy(slash ? slash + 1 : path)};
+    *out = (answerer){.file = text_copy(path), .label = text_copy(label)};
     int status = access(path, F_OK) == 0 ? load(out, plugins, e)
                                          : error_set(e, PLN_E_MISSING, "there is no model file '%s'", path);
     if (status != PLN_E_OK)
@@ -136,8 +135,9 @@ int answerer_open(store *s, registry *plugins, const char *word, answerer *out, 
 {
     int64_t id = 0;
     *out = (answerer){0};
+    const char *slash = strrchr(word, '/');
     if (answerer_is_file(word) || (!s && access(word, F_OK) == 0))
-        return open_file(plugins, word, out, e);
+        return open_file(plugins, word, slash ? slash + 1 : word, out, e);
     int status = store_find_run(s, word, &id, e);
     return status == PLN_E_OK ? open_run(s, plugins, id, out, e) : status;
 }
@@ -172,17 +172,6 @@ static int find_pretrained(char path[4096])
     return access(path, R_OK) == 0;
 }
 
-static int open_pretrained(registry *plugins, const char *path, answerer *out, error *e)
-{
-    int status = open_file(plugins, path, out, e);
-    char *label = status == PLN_E_OK ? text_copy("a net that comes with Perilune") : NULL;
-    if (!label)
-        return status;
-    free(out->label);
-    out->label = label;
-    return PLN_E_OK;
-}
-
 int answerer_open_default(store *s, registry *plugins, answerer *out, error *e)
 {
     char path[4096];
@@ -191,7 +180,7 @@ int answerer_open_default(store *s, registry *plugins, answerer *out, error *e)
     if (status != PLN_E_MISSING)
         return status;
     if (find_pretrained(path))
-        return open_pretrained(plugins, path, out, e);
+        return open_file(plugins, path, "a net that comes with Perilune", out, e);
     return error_set(e, PLN_E_MISSING,
                      "there is no model to ask: no finished run here has weights.  Train one with "
                      "'perilune run experiments/mnist_cnn.lua', or name a file with --model FILE.safetensors");

@@ -114,12 +114,18 @@ static int add(char ***list, size_t *n, char *path)
 int run_files_orphans(store *s, char ***list, error *e)
 {
     size_t n = 0;
+    int status = PLN_E_MEMORY;
+    DIR *folder = NULL;
     store_runs runs = {0};
     store_filter all = store_filter_all();
     char *home = run_files_folder(s, "");
     *list = calloc(1, sizeof **list);
-    int status = !home || !*list ? error_memory(e) : store_list_runs(s, &all, &runs, e);
-    DIR *folder = status == PLN_E_OK ? opendir(home) : NULL;
+    if (!home || !*list) {
+        error_memory(e);
+        goto fail;
+    }
+    status = store_list_runs(s, &all, &runs, e);
+    folder = status == PLN_E_OK ? opendir(home) : NULL;
     for (struct dirent *entry; folder && status == PLN_E_OK && (entry = readdir(folder));) {
         char *path = is_uuid(entry->d_name) ? run_files_folder(s, entry->d_name) : NULL;
         if (!path)
@@ -131,6 +137,7 @@ int run_files_orphans(store *s, char ***list, error *e)
             status = error_memory(e);
         }
     }
+fail:
     if (folder)
         closedir(folder);
     store_runs_free(&runs);

@@ -27,8 +27,10 @@ int show_read(store *s, int64_t id, show_run *out, error *e)
     if (status != PLN_E_OK)
         return status;
     out->metrics = calloc(out->detail.metrics + 1, sizeof *out->metrics);
-    if (!out->metrics)
-        status = error_memory(e);
+    if (!out->metrics) {
+        show_free(out);
+        return error_memory(e);
+    }
     for (size_t i = 0; i < out->detail.metrics && status == PLN_E_OK; i++) {
         show_metric *m = &out->metrics[i];
         m->name = out->detail.metric[i];

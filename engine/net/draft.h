@@ -19,7 +19,7 @@ typedef struct draft_node {
     int keep_buffer[PLAN_SLOTS];
 } draft_node;
 
-/* What is known of a value (node, output): indices into draft.values are value_at(). */
+/* What is known of a value (node, output): see draft_at. */
 typedef struct draft_value {
     int buffer;   /* its data; shared by views and in-place results */
     int gradient; /* buffer of its gradient; -1: none yet */

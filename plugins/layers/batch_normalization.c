@@ -11,8 +11,8 @@
  *     dbeta = sum(dy)        dgamma = sum(dy x^)
  *     dx    = gamma r (dy - mean(dy) - x^ mean(dy x^))
  *
- * Samples depend on each other, so the layer is not PLN_SAMPLEWISE: it gets the whole batch and cuts it itself, with the
- * host's sum (in double, added up in a fixed order) and parallel_for. */
+ * Samples depend on each other, so the layer is not PLN_SAMPLEWISE: it gets the whole batch and cuts it itself, with
+ * the host's sum (in double, added up in a fixed order) and parallel_for. */
 #include "perilune/plugin.h"
 
 #define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})

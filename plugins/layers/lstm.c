@@ -14,8 +14,8 @@
  *
  *     dx = dz kernel^T    dkernel = x^T dz    drecurrent_kernel = h_{t-1}^T dz    dbias = sum of dz   over all n and t
  *
- * The products with x take all time steps at once.  h_{t-1} is kept where step t finds it (a zero row at t = 0), so that
- * drecurrent_kernel is one product too. */
+ * The products with x take all time steps at once.  h_{t-1} is kept where step t finds it (a zero row at t = 0), so
+ * that drecurrent_kernel is one product too. */
 #include "perilune/plugin.h"
 
 #define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
@@ -266,7 +266,7 @@ static void sum_rows(int64_t rows, int64_t n, const float *dz, float beta, float
             dbias[j] += dz[i * n + j];
 }
 
-/* From all dz to the parameters; dx comes first (PLN_GRAD_ONCE).  The bias rides along with whichever kernel is trained. */
+/* From all dz to the parameters; dx comes first (PLN_GRAD_ONCE).  The bias rides along with a trained kernel. */
 static int finish_gradients(const pln_host *h, const pln_call *c, const pln_tensor *dz)
 {
     const lstm *o = c->opts;

@@ -88,8 +88,8 @@ static int plan_memory(const pln_host *h, pln_plan *p, const attention *o, int m
            SLOT(.kind = PLN_SCRATCH, .name = "da", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tq, value});
 }
 
-/* A kernel [d,heads,width] and its bias [heads,width].  Keras takes fans from such a shape as if d were a receptive field
- * ("X"), and so do we, so that a net begins the same. */
+/* A kernel [d,heads,width] and its bias [heads,width].  Keras takes fans from such a shape as if d were a receptive
+ * field ("X"), and so do we, so that a net begins the same. */
 static int plan_projection(const pln_host *h, pln_plan *p, const attention *o, int64_t d, int64_t width,
                            const char *kernel, const char *bias)
 {

@@ -2,10 +2,10 @@
  *
  *     x [n,h,w,c]   y [n,oh,ow,c]   each channel by itself
  *
- *     MaxPooling2D      y = the largest x of the window            dx = sum of dy over the windows that chose this x
- *     AveragePooling2D  y = sum of x over the window / its size    dx = sum of dy / size over the windows that hold this x
+ *     MaxPooling2D      y = the largest x of the window         dx = sum of dy over the windows that chose x
+ *     AveragePooling2D  y = sum of x over the window / size     dx = sum of dy / size over the windows that hold x
  *
- * With padding "same" a window may stick out of the picture; only the part inside counts, for the size too (as in Keras).
+ * With padding "same" a window may stick out of the picture; only the part inside counts, also for the size.
  * Of equal values the first is chosen, in the order of rows.  MaxPooling2D keeps the number of the chosen tap, so that
  * backward is a comparison for each tap over all channels at once: vectors, where a scatter would go one by one. */
 #include "perilune/plugin.h"
@@ -134,7 +134,7 @@ static int32_t tap(const window *w, int64_t u, int64_t v)
     return (int32_t)((u - w->rows.first) * w->taps + v - w->cols.first);
 }
 
-/* What is done with a window: x is the picture (or its gradient), y and chosen the [channels] that belong to the window. */
+/* What is done with a window: x is the picture or its gradient, y and chosen are the [channels] of the window. */
 typedef void window_body(const window *w, float *x, float *y, int32_t *chosen);
 
 /* Calls body for every window: x [n,h,w,c], y and chosen [n,oh,ow,c]; chosen may be NULL. */

@@ -3,8 +3,8 @@
 
     page.py PAGE.md --program BUILD/perilune [--source CHECKOUT] [--work FOLDER] [--show]
 
-The page's fenced blocks are taken in their order, in one empty folder that holds copies of experiments/ and engine/include/.
-The word after the language says what becomes of a block:
+The page's fenced blocks are taken in their order, in one empty folder that holds copies of experiments/ and
+engine/include/.  The word after the language says what becomes of a block:
 
     ```c snake.c          written to snake.c          ```c snake.c +      added to its end
                           (as is a block whose first line is the comment /* snake.c: … or -- own.lua)
@@ -100,10 +100,10 @@ class Page:
 
     def run(self, command):
         """Returns (exit status, output); a test that hangs is one that failed."""
-        environment = dict(self.environment)
         try:
-            done = subprocess.run(command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIME_LIMIT, errors="replace")
+            done = subprocess.run(command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIME_LIMIT,
+                                  errors="replace")
             return done.returncode, done.stdout
         except subprocess.TimeoutExpired as why:
             return 124, f"{why.output or ''}\n(no end after {TIME_LIMIT} s)"

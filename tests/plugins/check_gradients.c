@@ -1,8 +1,8 @@
 /* Gradients of every built-in layer against finite differences, in double (see double_host.h), over a table of
  * configurations.  For each:
  *
- *   - forward in training, over poisoned outputs and scratch; then backward, with poisoned scratch again and without the
- *     inputs and outputs that the layer did not ask to keep
+ *   - forward in training, over poisoned outputs and scratch; then backward, with poisoned scratch again and without
+ *     the inputs and outputs that the layer did not ask to keep
  *   - L = sum of w * y with random w; every input's and parameter's gradient against (L(+e) - L(-e)) / 2e
  *   - beta: the gradient is added to beta times what was there
  *   - frozen parameters and unwanted input gradients (NULL) change nothing else

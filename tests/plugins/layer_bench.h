@@ -63,8 +63,8 @@ typedef struct how {
 
 #define ALL ((how){.n = -1, .no_din = -1, .no_dparam = -1})
 
-/* Reads options ("filters=3 kernel_size=3,2 padding=same") and input shapes with the batch ("2,5,6,3;2,4") into b, whose
- * layer, host, node and mode are set.  The caller plans, and hands the slots to bench_take. */
+/* Reads options ("filters=3 kernel_size=3,2 padding=same") and input shapes with the batch ("2,5,6,3;2,4") into b,
+ * whose layer, host, node and mode are set.  The caller plans, and hands the slots to bench_take. */
 void bench_open(bench *b, const char *options, const char *shapes);
 void bench_take(bench *b, const pln_slot *slots, int nslots);
 void bench_free(bench *b);

@@ -410,7 +410,7 @@ static void dropout_hides_its_share_and_keeps_the_mean(void **state)
     rig_close(&r);
 }
 
-/* A number that is none, once in, must show in what comes out: it is how a training run that has gone wrong is noticed. */
+/* A number that is none, once in, must show in what comes out: so one notices a training run that has gone wrong. */
 static void a_nan_is_not_hidden(void **state)
 {
     (void)state;

@@ -621,7 +621,8 @@ static void real_fashion_mnist_is_read(void **state)
 {
     dataset *train, *test;
     error e = {0};
-    use_real(*state, "fashion-mnist");
+    if (!use_real(*state, "fashion-mnist"))
+        return; /* the files are not here */
     assert_int_equal(source_idx("fashion-mnist", NULL, &train, &test, &e), PLN_OK);
     check_histogram(train, (const int64_t[10]){6000, 6000, 6000, 6000, 6000, 6000, 6000, 6000, 6000, 6000});
     assert_int_equal(test->count, 10000);

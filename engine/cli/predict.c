@@ -27,13 +27,14 @@ static const cli_option own_options[] = {
 
 typedef struct session {
     const arguments *a;
-    store *s; /* NULL: no database */
+    store *s; /* NULL: no database; closed before the first answer */
     registry *plugins;
     answerer *models;
     int nmodels;
     view_style style;
     table brief;
-    json_t *list; /* with --json */
+    json_t *list;        /* with --json */
+    predictions answers; /* to be recorded */
 } session;
 
 /* ---------------------------------------------------------------------------------------------- printing ---- */
@@ -164,35 +165,6 @@ static json_t *failure_json(const char *image, const error *e)
     return JSON_OBJECT({"image", json_text(image)}, {"error", json_text(e->text)});
 }
 
-/* --------------------------------------------------------------------------------------------- recording ---- */
-
-static int record(session *s, answerer *m, const char *image, const answer *v, error *e)
-{
-    char hash[HASH_HEX];
-    store_prediction p = {.run = m->run,
-                          .model = m->label,
-                          .image = image,
-                          .digit = v->best,
-                          .truth = -1,
-                          .confidence = v->probabilities ? (double)v->scores[v->best] : 0,
-                          .microseconds = v->microseconds};
-    if (strcmp(image, "-") != 0 && hash_file(image, hash, NULL) == PLN_E_OK)
-        p.image_hash = hash;
-    if (!m->hash[0] && hash_file(m->file, m->hash, e) != PLN_E_OK)
-        return e->status;
-    p.model_hash = m->hash;
-    for (int64_t i = 0; i < 10 && i < m->outputs; i++)
-        p.probability[i] = v->scores[i];
-    return store_predict(s->s, &p, e);
-}
-
-/* Only answers about ten classes have a place in the table; the database was opened for reading, so that asking is quick
- * and never waits: it is opened again to write. */
-static int is_recorded(const session *s, const answerer *m, const answer *v)
-{
-    return s->s && m->outputs == 10 && v->probabilities && !arguments_given(s->a, "no-record");
-}
-
 /* ------------------------------------------------------------------------------------------- the command ---- */
 
 static int ask(session *s, answerer *m, const char *image, const picture *p, error *e)
@@ -207,8 +179,8 @@ static int ask(session *s, answerer *m, const char *image, const picture *p, err
         add_brief(s, m, image, &v);
     else
         status = print_block(s, m, image, &v, e);
-    if (status == PLN_E_OK && is_recorded(s, m, &v))
-        status = record(s, m, image, &v, e);
+    if (status == PLN_E_OK && !arguments_given(s->a, "no-record"))
+        status = predictions_add(&s->answers, m, image, &v, e);
     answer_free(&v);
     return status;
 }
@@ -233,17 +205,17 @@ static int ask_all(session *s, const char *image)
     return command_error(s->a->command, &e);
 }
 
-/* Is a database wanted?  Not when all models are files and nothing is recorded. */
+/* For models that are runs; what is recorded is written later.  Without --model, a database that is not there is no failure
+ * unless it was named. */
 static int open_database(session *s)
 {
     const arguments *a = s->a;
-    int needed = 0, named = arguments_given(a, "db");
-    for (int i = 0; arguments_nth(a, "model", i); i++)
-        needed |= !answerer_is_file(arguments_nth(a, "model", i)) && access(arguments_nth(a, "model", i), F_OK) != 0;
-    int wanted = !arguments_given(a, "model") || !arguments_given(a, "no-record");
-    if (!needed && !(wanted && (named || access(database_path(a), F_OK) == 0)))
-        return CLI_DONE;
-    return database_open(a, arguments_given(a, "no-record") ? STORE_READ : STORE_WRITE, &s->s);
+    const char *word;
+    int needed = arguments_given(a, "db") && !arguments_given(a, "model");
+    for (int i = 0; (word = arguments_nth(a, "model", i)); i++)
+        needed |= !answerer_is_file(word) && access(word, F_OK) != 0;
+    int wanted = !arguments_given(a, "model") && access(database_path(a), F_OK) == 0;
+    return needed || wanted ? database_open(a, STORE_READ, &s->s) : CLI_DONE;
 }
 
 static int open_models(session *s)
@@ -296,13 +268,17 @@ static int run(const arguments *a)
     int status = open_database(&s);
     if (!status)
         status = open_models(&s);
+    store_close(s.s, 0, NULL);
     if (!status)
         status = ask_images(&s);
+    fflush(stdout);
+    predictions_write(&s.answers, database_path(a));
+    free(s.answers.list);
     for (int i = 0; i < s.nmodels; i++)
         answerer_close(&s.models[i]);
     free(s.models);
     registry_free(s.plugins);
-    return database_close(a, s.s, status);
+    return status;
 }
 
 const command command_predict = {

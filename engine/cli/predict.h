@@ -52,4 +52,21 @@ typedef struct answer {
 int answer_make(answerer *m, const picture *p, int raw, answer *out, error *e);
 void answer_free(answer *a);
 
+/* An answer that waits to be recorded; model and image outlive it. */
+typedef struct prediction {
+    answerer *model;
+    store_prediction row; /* hashes apart, which are computed when it is written */
+} prediction;
+
+typedef struct predictions {
+    prediction *list; /* malloc'd */
+    int count, room;
+} predictions;
+
+/* Notes an answer, if it is one about ten classes. */
+int predictions_add(predictions *list, answerer *m, const char *image, const answer *v, error *e);
+
+/* Writes them into the database at `path`, if there is one.  What goes wrong is a note on stderr: the answers were given. */
+void predictions_write(const predictions *list, const char *path);
+
 #endif

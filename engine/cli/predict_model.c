@@ -89,9 +89,12 @@ int answerer_is_file(const char *word)
 
 static int open_file(registry *plugins, const char *path, const char *label, answerer *out, error *e)
 {
-    *out = (answerer){.file = text_copy(path), .label = text_copy(label)};
-    int status = access(path, F_OK) == 0 ? load(out, plugins, e)
-                                         : error_set(e, PLN_E_MISSING, "there is no model file '%s'", path);
+    *out = (answerer){0};
+    if (access(path, F_OK) != 0)
+        return error_set(e, PLN_E_MISSING, "there is no model file '%s'", path);
+    out->file = text_copy(path);
+    out->label = text_copy(label);
+    int status = load(out, plugins, e);
     if (status != PLN_E_OK)
         answerer_close(out);
     return status;
@@ -122,8 +125,7 @@ static int open_run(store *s, registry *plugins, int64_t id, answerer *out, erro
     out->file = text_copy(path);
     status = path ? load(out, plugins, e)
                   : error_set(e, PLN_E_MISSING,
-                              "run %lld has no weights any more (or never finished); 'perilune runs' "
-                              "lists others",
+                              "run %lld has no weights any more (or never finished); 'perilune runs' lists others",
                               (long long)id);
     store_detail_free(&d);
     if (status != PLN_E_OK)

@@ -239,20 +239,22 @@ static json_t *make_header(const weights_tensor *tensors, int n, const json_t *m
 {
     json_t *header = json_object();
     int64_t at = 0;
-    if (metadata)
-        json_object_set(header, "__metadata__", (json_t *)(uintptr_t)metadata);
-    for (int i = 0; i < n; i++) {
+    int failed = metadata && json_object_set(header, "__metadata__", (json_t *)(uintptr_t)metadata) != 0;
+    for (int i = 0; i < n && !failed; i++) {
         const element *kind = element_of(tensors[i].dtype);
         json_t *shape = json_array();
         int64_t bytes = tensors[i].count * kind->bytes;
         for (int k = 0; k < tensors[i].rank; k++)
-            json_array_append_new(shape, json_integer(tensors[i].shape[k]));
-        json_object_set_new(header, tensors[i].name,
-                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", kind->name, "shape", shape, "data_offsets",
-                                      (json_int_t)at, (json_int_t)(at + bytes)));
+            failed |= json_array_append_new(shape, json_integer(tensors[i].shape[k])) != 0;
+        failed |= json_object_set_new(header, tensors[i].name,
+                                      json_pack("{s:s, s:o, s:[I, I]}", "dtype", kind->name, "shape", shape,
+                                                "data_offsets", (json_int_t)at, (json_int_t)(at + bytes))) != 0;
         at += bytes;
     }
-    return header;
+    if (!failed)
+        return header;
+    json_decref(header);
+    return NULL;
 }
 
 static int write_all(int fd, const void *bytes, size_t n)

@@ -389,15 +389,20 @@ static int classes(lua_State *L)
 
 /* ---- files ---- */
 
+/* A new object of the table's texts; NULL without memory. */
 static json_t *extra_strings(lua_State *L, int table)
 {
     json_t *extra = json_object();
+    int failed = !extra;
     if (!lua_istable(L, table))
         return extra;
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
-        if (extra && lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING)
-            json_object_set_new(extra, lua_tostring(L, -2), json_string(lua_tostring(L, -1)));
-    return extra;
+        if (!failed && lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING)
+            failed = json_object_set_new(extra, lua_tostring(L, -2), json_string(lua_tostring(L, -1)));
+    if (!failed)
+        return extra;
+    json_decref(extra);
+    return NULL;
 }
 
 /* model:save(path, { extra strings }) */
@@ -408,6 +413,8 @@ static int save(lua_State *L)
     const char *path = luaL_checkstring(L, 2);
     want_weights(L, m);
     json_t *extra = extra_strings(L, 3);
+    if (!extra)
+        return script_fail(L, "out of memory");
     int status = model_save(m, path, extra, &e);
     json_decref(extra);
     return status == PLN_OK ? 0 : script_raise(L, &e);

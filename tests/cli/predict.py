@@ -60,6 +60,12 @@ t.ok(rows[0] == count, "but not with --no-record", rows)
 made = t.run("predict", "digit.png", "--model", weights, env={"PERILUNE_DB": t.path("other.db")})
 t.ok(made.status == 0 and not os.path.exists(t.path("other.db")), "predict makes no database", made)
 
+with open(t.path("letter.db"), "w", encoding="utf-8") as f:
+    f.write("Dear reader, this is no database.\n" * 50)
+noted = t.run("predict", "digit.png", "--model", weights, env={"PERILUNE_DB": t.path("letter.db")})
+t.ok(noted.status == 0 and noted.out.startswith("digit.png ") and "were not recorded" in noted.err and "letter.db" in noted.err,
+     "where answers cannot be recorded they are given, with a note", noted)
+
 # -------------------------------------------------------------------------------------- other sizes, dark on light
 def stroke(x, y):
     return 20 if 90 < x < 110 and 40 < y < 160 else 235

@@ -187,11 +187,11 @@ def pretrained_nets_are_what_their_script_makes(lab):
 
 
 TESTS = [xor_is_learned_in_a_moment, mnist_cnn_trains_saves_and_reads_a_picture, mnist_dense_trains,
-         fashion_cnn_says_where_it_errs, cifar_cnn_trains, digits_cnn_trains, functional_learns_whether_points_are_near, schedules_compares_five,
-         custom_layer_is_built_and_used_as_its_first_lines_say, custom_layer_without_its_plugin_says_what_is_missing,
-         drawn_digits_serve_where_there_is_no_mnist, no_data_is_an_error_that_says_how_to_get_it,
-         pretrained_nets_are_small_and_predict_finds_them, training_again_gives_the_same_bytes_at_any_number_of_threads,
-         pretrained_nets_are_what_their_script_makes]
+         fashion_cnn_says_where_it_errs, cifar_cnn_trains, digits_cnn_trains, functional_learns_whether_points_are_near,
+         schedules_compares_five, custom_layer_is_built_and_used_as_its_first_lines_say,
+         custom_layer_without_its_plugin_says_what_is_missing, drawn_digits_serve_where_there_is_no_mnist,
+         no_data_is_an_error_that_says_how_to_get_it, pretrained_nets_are_small_and_predict_finds_them,
+         training_again_gives_the_same_bytes_at_any_number_of_threads, pretrained_nets_are_what_their_script_makes]
 
 
 def main():

@@ -8,6 +8,7 @@
  *   FAIL_COUNT=FILE   writes there, at the end, how many there were
  *   FAIL_TRACE=1      prints the stack where it fails
  */
+#undef _FILE_OFFSET_BITS /* pwrite and pwrite64 are two functions here */
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>

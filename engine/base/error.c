@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int error_set(error *e, int status, const char *format, ...)
+void error_fill(error *e, int status, const char *format, ...)
 {
     if (e) {
         va_list args;
@@ -14,7 +14,6 @@ int error_set(error *e, int status, const char *format, ...)
         vsnprintf(e->text, sizeof e->text, format, args);
         va_end(args);
     }
-    return status;
 }
 
 int error_system(error *e, int errnum, const char *format, ...)
@@ -47,9 +46,4 @@ void error_prefix(error *e, const char *format, ...)
         return;
     snprintf(joined + n, sizeof joined - (size_t)n, "%s", e->text);
     memcpy(e->text, joined, sizeof e->text);
-}
-
-int error_memory(error *e)
-{
-    return error_set(e, PLN_E_MEMORY, "out of memory");
 }

@@ -33,8 +33,14 @@ typedef struct error {
 #define ERROR_FORMAT(a, b)
 #endif
 
-/* Fills `e` (when it is not NULL) and returns `status`: `return error_set(e, PLN_E_IO, "cannot open %s", path);` */
-int error_set(error *e, int status, const char *format, ...) ERROR_FORMAT(3, 4);
+/* Fills `e` (when it is not NULL) and returns `status`: `return error_set(e, PLN_E_IO, "cannot open %s", path);`
+ * A macro, so that compilers and analysers see which status comes back. */
+void error_fill(error *e, int status, const char *format, ...) ERROR_FORMAT(3, 4);
+static inline int error_status(int status)
+{
+    return status;
+}
+#define error_set(e, status, ...) (error_fill((e), (status), __VA_ARGS__), error_status(status))
 
 /* The same with ": <strerror(errnum)>" appended; ENOSPC and EDQUOT become PLN_E_FULL, ENOMEM PLN_E_MEMORY. */
 int error_system(error *e, int errnum, const char *format, ...) ERROR_FORMAT(3, 4);
@@ -43,6 +49,6 @@ int error_system(error *e, int errnum, const char *format, ...) ERROR_FORMAT(3, 
 void error_prefix(error *e, const char *format, ...) ERROR_FORMAT(2, 3);
 
 /* "out of memory", for the one message that everybody writes. */
-int error_memory(error *e);
+#define error_memory(e) error_set((e), PLN_E_MEMORY, "out of memory")
 
 #endif

@@ -7,7 +7,7 @@
 /* ------------------------------------------------------------------------------------------------ forward ---- */
 
 /* Vectors of the output side by side: as many as the accumulators have registers for. */
-#define WIDEST (KERNEL_ISA == 2 ? 3 : 2)
+#define WIDEST (KERNEL_ISA + 1)
 
 /* The table, for each pattern: kernel*kernel vectors of weights, one of the bias, and `kernel` of int32 indices. */
 #define PATTERN_VECTORS(kernel) ((kernel) * (kernel) + 1 + (kernel))
@@ -156,40 +156,35 @@ INLINE void strip_run(const int kernel, const int count, const strip *t)
     }
 }
 
-static void strip_3_1(const strip *t)
-{
-    strip_run(3, 1, t);
-}
+#define STRIP(kernel, count)                                                                                           \
+    static void strip_##kernel##_##count(const strip *t)                                                               \
+    {                                                                                                                  \
+        strip_run(kernel, count, t);                                                                                   \
+    }
 
-static void strip_3_2(const strip *t)
-{
-    strip_run(3, 2, t);
-}
-
-static void strip_3_3(const strip *t)
-{
-    strip_run(3, 3, t);
-}
-
-static void strip_5_1(const strip *t)
-{
-    strip_run(5, 1, t);
-}
-
-static void strip_5_2(const strip *t)
-{
-    strip_run(5, 2, t);
-}
-
-static void strip_5_3(const strip *t)
-{
-    strip_run(5, 3, t);
-}
+/* Only what is used: five rows of pixels do not fit a vector of plain C, and unrolled code is slow to compile. */
+#if KERNEL_ISA == 2
+STRIP(3, 1)
+STRIP(3, 2)
+STRIP(3, 3)
+STRIP(5, 1)
+STRIP(5, 2)
+STRIP(5, 3)
+static void (*const strips[2][WIDEST])(const strip *) = {{strip_3_1, strip_3_2, strip_3_3},
+                                                         {strip_5_1, strip_5_2, strip_5_3}};
+#elif KERNEL_ISA == 1
+STRIP(3, 1)
+STRIP(3, 2)
+STRIP(5, 1)
+STRIP(5, 2)
+static void (*const strips[2][WIDEST])(const strip *) = {{strip_3_1, strip_3_2}, {strip_5_1, strip_5_2}};
+#else
+STRIP(3, 1)
+static void (*const strips[1][WIDEST])(const strip *) = {{strip_3_1}};
+#endif
 
 void KERNEL(conv_first_run)(const conv_first *c)
 {
-    static void (*const run[2][3])(const strip *) = {{strip_3_1, strip_3_2, strip_3_3},
-                                                     {strip_5_1, strip_5_2, strip_5_3}};
     int64_t row = c->columns * c->filters, vectors = (row + VL - 1) / VL, patterns = patterns_of(c->filters);
     int64_t points = patterns * VL / c->filters; /* from one vector of a pattern to the next */
     for (int64_t p = 0; p < patterns && p < vectors; p++) {
@@ -215,7 +210,7 @@ void KERNEL(conv_first_run)(const conv_first *c)
                 t.readable[s] = vmask_first(c->width - x - s * points);
                 t.written[s] = vmask_first(row - y - s * patterns * VL);
             }
-            run[c->kernel == 5][count - 1](&t);
+            strips[c->kernel == 5][count - 1](&t);
             left -= count;
             x += count * points;
             y += count * patterns * VL;
@@ -256,12 +251,15 @@ INLINE void gradient(const int kernel, const conv_first_gradient *c, int64_t f)
 
 int KERNEL(conv_first_gradient_run)(const conv_first_gradient *c)
 {
-    if (c->kernel != 3 && (c->kernel != 5 || KERNEL_ISA != 2))
-        return 0; /* 25 accumulators need 32 registers */
+#if KERNEL_ISA == 2 /* 25 accumulators need 32 registers */
+    for (int64_t f = 0; c->kernel == 5 && f < c->filters; f += VL)
+        gradient(5, c, f);
+    if (c->kernel == 5)
+        return 1;
+#endif
+    if (c->kernel != 3)
+        return 0;
     for (int64_t f = 0; f < c->filters; f += VL)
-        if (c->kernel == 3)
-            gradient(3, c, f);
-        else
-            gradient(5, c, f);
+        gradient(3, c, f);
     return 1;
 }

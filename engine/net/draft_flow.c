@@ -29,7 +29,8 @@ int draft_declare(draft *d, int i)
         if (s->kind == PLN_PARAM)
             floats += slot_elements(s);
     }
-    n->piecewise = (n->l->type->flags & PLN_SAMPLEWISE) && floats * d->p->pieces <= PARTIAL_FLOATS;
+    uint32_t free_samples = PLN_SAMPLEWISE | (d->q->mode == PLN_INFER ? PLN_SAMPLEWISE_INFER : 0);
+    n->piecewise = (n->l->type->flags & free_samples) && floats * d->p->pieces <= PARTIAL_FLOATS;
     return PLN_OK;
 }
 

@@ -20,8 +20,6 @@
  * e^x, tanh and the like come from the host's map, whose bits are the same on every machine; libm's are not. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 #define BLOCK 512 /* elements at a time: temporaries live on the stack, in the first-level cache */
 
 /* For every element.  gcc makes vectors of all these loops (with -fno-trapping-math of the ?: too). */
@@ -280,13 +278,13 @@ static int plan_view(const pln_host *h, pln_plan *p, const void *opts, int mode,
 static int plan_in(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in, uint32_t nin)
 {
     (void)opts, (void)mode, (void)nin;
-    return plan_like(h, p, in[0], 0) || SLOT(.kind = PLN_KEEP_INPUT, .index = 0);
+    return plan_like(h, p, in[0], 0) || PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = 0);
 }
 
 static int plan_out(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in, uint32_t nin)
 {
     (void)opts, (void)mode, (void)nin;
-    return plan_like(h, p, in[0], PLN_IN_PLACE) || SLOT(.kind = PLN_KEEP_OUTPUT, .index = 0);
+    return plan_like(h, p, in[0], PLN_IN_PLACE) || PLN_SLOT(h, p, .kind = PLN_KEEP_OUTPUT, .index = 0);
 }
 
 /* What the table of layers is made of: `kept` is in or out, what backward reads. */

@@ -11,11 +11,9 @@
  *     dbeta = sum(dy)        dgamma = sum(dy x^)
  *     dx    = gamma r (dy - mean(dy) - x^ mean(dy x^))
  *
- * Samples depend on each other, so the layer is not PLN_SAMPLEWISE: it gets the whole batch and cuts it itself, with
+ * Samples depend on each other, so in training the layer gets the whole batch and cuts it itself, with
  * the host's sum (in double, added up in a fixed order) and parallel_for. */
 #include "perilune/plugin.h"
-
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
 
 #define CHANNELS 256 /* channels whose sums are taken in one go: 2 x 256 doubles on the stack */
 #define RANGES   8   /* ranges of rows that are summed apart */
@@ -66,23 +64,23 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
     y.time_axis = x->time_axis;
     const int64_t c = x->shape[x->rank - 1];
 
-    if (h->slot(h, p, &y) || SLOT(.kind = PLN_KEEP_INPUT, .index = 0))
+    if (h->slot(h, p, &y) || PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = 0))
         return PLN_FAIL;
-    if (o->scale && SLOT(.kind = PLN_PARAM, .name = "gamma", .axes = "O", .init = o->gamma_initializer,
-                         .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {c}))
+    if (o->scale && PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "gamma", .axes = "O", .init = o->gamma_initializer,
+                             .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {c}))
         return PLN_FAIL;
-    if (o->center && SLOT(.kind = PLN_PARAM, .name = "beta", .axes = "O", .init = o->beta_initializer,
-                          .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {c}))
+    if (o->center && PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "beta", .axes = "O", .init = o->beta_initializer,
+                              .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {c}))
         return PLN_FAIL;
-    return SLOT(.kind = PLN_STATE, .name = "moving_mean", .init = o->moving_mean_initializer, .dtype = PLN_F32,
-                .rank = 1, .shape = {c}) ||
-           SLOT(.kind = PLN_STATE, .name = "moving_variance", .init = o->moving_variance_initializer, .dtype = PLN_F32,
-                .rank = 1, .shape = {c}) ||
-           SLOT(.kind = PLN_KEEP, .name = "mean", .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
-           SLOT(.kind = PLN_KEEP, .name = "r", .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "shift", .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "factor", .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "addend", .dtype = PLN_F32, .rank = 1, .shape = {c});
+    return PLN_SLOT(h, p, .kind = PLN_STATE, .name = "moving_mean", .init = o->moving_mean_initializer,
+                    .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
+           PLN_SLOT(h, p, .kind = PLN_STATE, .name = "moving_variance", .init = o->moving_variance_initializer,
+                    .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
+           PLN_SLOT(h, p, .kind = PLN_KEEP, .name = "mean", .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
+           PLN_SLOT(h, p, .kind = PLN_KEEP, .name = "r", .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "shift", .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "factor", .dtype = PLN_F32, .rank = 1, .shape = {c}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "addend", .dtype = PLN_F32, .rank = 1, .shape = {c});
 }
 
 /* One pass over rows of c channels: what its bodies need to know. */
@@ -283,6 +281,7 @@ static const pln_layer batch_normalization_layer = {
     .name = "BatchNormalization",
     .help = "gives every channel mean 0 and variance 1 over the batch, then a trained gain and shift",
     .version = 1,
+    .flags = PLN_SAMPLEWISE_INFER,
     .noptions = sizeof options / sizeof options[0],
     .options = options,
     .option_stride = sizeof options[0],
@@ -294,15 +293,4 @@ static const pln_layer batch_normalization_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&batch_normalization_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.batch_normalization",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.batch_normalization", "1.0", "MIT", &batch_normalization_layer);

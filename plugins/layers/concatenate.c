@@ -127,15 +127,4 @@ static const pln_layer concatenate_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&concatenate_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.concatenate",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.concatenate", "1.0", "MIT", &concatenate_layer);

@@ -14,8 +14,6 @@
  * The host's conv does the arithmetic; this file is the geometry. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 typedef struct conv2d {
     int64_t filters, kernel_size[2], strides[2], padding, dilation_rate[2], groups, use_bias;
     const char *kernel_initializer, *bias_initializer;
@@ -103,14 +101,15 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
                          (long long)o->kernel_size[0], (long long)o->kernel_size[1], (long long)o->dilation_rate[0],
                          (long long)o->dilation_rate[1], height, width);
 
-    if (SLOT(.kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 4, .shape = {PLN_BATCH, down.out, across.out, o->filters}) ||
-        SLOT(.kind = PLN_KEEP_INPUT, .index = 0) ||
-        SLOT(.kind = PLN_PARAM, .name = "kernel", .axes = "HWIO", .init = o->kernel_initializer, .flags = PLN_GRAD_ONCE,
-             .dtype = PLN_F32, .rank = 4,
-             .shape = {o->kernel_size[0], o->kernel_size[1], channels / o->groups, o->filters}))
+    if (PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 4,
+                 .shape = {PLN_BATCH, down.out, across.out, o->filters}) ||
+        PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = 0) ||
+        PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "kernel", .axes = "HWIO", .init = o->kernel_initializer,
+                 .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 4,
+                 .shape = {o->kernel_size[0], o->kernel_size[1], channels / o->groups, o->filters}))
         return PLN_FAIL;
-    if (o->use_bias && SLOT(.kind = PLN_PARAM, .name = "bias", .axes = "O", .init = o->bias_initializer,
-                            .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {o->filters}))
+    if (o->use_bias && PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "bias", .axes = "O", .init = o->bias_initializer,
+                                .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {o->filters}))
         return PLN_FAIL;
     return PLN_OK;
 }
@@ -211,15 +210,4 @@ static const pln_layer conv2d_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&conv2d_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.conv2d",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.conv2d", "1.0", "MIT", &conv2d_layer);

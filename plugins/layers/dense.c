@@ -10,9 +10,6 @@
  * It works on the last axis; all others are rows.  The host's gemm does everything, the cutting included. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-#define GEMM(...) h->gemm(h, &(pln_gemm){.size = PLN_SIZE_TO(pln_gemm, colsum), __VA_ARGS__})
-
 typedef struct dense {
     int64_t units, use_bias;
     const char *kernel_initializer, *bias_initializer;
@@ -46,12 +43,12 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
     y.shape[x->rank - 1] = o->units;
     y.time_axis = x->time_axis;
 
-    if (h->slot(h, p, &y) || SLOT(.kind = PLN_KEEP_INPUT, .index = 0) ||
-        SLOT(.kind = PLN_PARAM, .name = "kernel", .axes = "IO", .init = o->kernel_initializer, .flags = PLN_GRAD_ONCE,
-             .dtype = PLN_F32, .rank = 2, .shape = {x->shape[x->rank - 1], o->units}))
+    if (h->slot(h, p, &y) || PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = 0) ||
+        PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "kernel", .axes = "IO", .init = o->kernel_initializer,
+                 .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 2, .shape = {x->shape[x->rank - 1], o->units}))
         return PLN_FAIL;
-    if (o->use_bias && SLOT(.kind = PLN_PARAM, .name = "bias", .axes = "O", .init = o->bias_initializer,
-                            .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {o->units}))
+    if (o->use_bias && PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "bias", .axes = "O", .init = o->bias_initializer,
+                                .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {o->units}))
         return PLN_FAIL;
     return PLN_OK;
 }
@@ -71,8 +68,9 @@ static int forward(const pln_host *h, const pln_call *c)
     const pln_tensor *x = c->in[0];
     int64_t in = x->shape[x->rank - 1];
 
-    return GEMM(.m = count_rows(x), .n = o->units, .k = in, .a = x, .lda = in, .b = c->param[KERNEL], .ldb = o->units,
-                .c = c->out[0], .ldc = o->units, .alpha = 1, .bias = o->use_bias ? c->param[BIAS] : NULL);
+    return PLN_GEMM(h, .m = count_rows(x), .n = o->units, .k = in, .a = x, .lda = in, .b = c->param[KERNEL],
+                    .ldb = o->units, .c = c->out[0], .ldc = o->units, .alpha = 1,
+                    .bias = o->use_bias ? c->param[BIAS] : NULL);
 }
 
 /* The bias alone, for a frozen kernel. */
@@ -93,12 +91,12 @@ static int backward(const pln_host *h, const pln_call *c)
     pln_tensor *dx = c->din[0], *dkernel = c->dparam[KERNEL], *dbias = o->use_bias ? c->dparam[BIAS] : NULL;
     int64_t rows = count_rows(dy), in = kernel->shape[0], units = o->units;
 
-    if (dx && GEMM(.m = rows, .n = in, .k = units, .a = dy, .lda = units, .b = kernel, .ldb = units,
-                   .flags = PLN_TRANS_B, .c = dx, .ldc = in, .alpha = 1))
+    if (dx && PLN_GEMM(h, .m = rows, .n = in, .k = units, .a = dy, .lda = units, .b = kernel, .ldb = units,
+                       .flags = PLN_TRANS_B, .c = dx, .ldc = in, .alpha = 1))
         return PLN_FAIL;
     if (dkernel)
-        return GEMM(.m = in, .n = units, .k = rows, .a = x, .lda = in, .flags = PLN_TRANS_A, .b = dy, .ldb = units,
-                    .c = dkernel, .ldc = units, .alpha = 1, .beta = c->beta, .colsum = dbias);
+        return PLN_GEMM(h, .m = in, .n = units, .k = rows, .a = x, .lda = in, .flags = PLN_TRANS_A, .b = dy,
+                        .ldb = units, .c = dkernel, .ldc = units, .alpha = 1, .beta = c->beta, .colsum = dbias);
     if (dbias)
         sum_rows(rows, units, dy->data, c->beta, dbias->data);
     return PLN_OK;
@@ -123,15 +121,4 @@ static const pln_layer dense_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&dense_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.dense",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.dense", "1.0", "MIT", &dense_layer);

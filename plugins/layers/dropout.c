@@ -86,15 +86,4 @@ static const pln_layer dropout_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&dropout_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.dropout",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.dropout", "1.0", "MIT", &dropout_layer);

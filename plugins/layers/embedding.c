@@ -8,8 +8,6 @@
  * Numbers come as int32, or as float32 with whole values, which is what an Input gives.  They have no gradient. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 typedef struct embedding {
     int64_t input_dim, output_dim;
     const char *embeddings_initializer;
@@ -37,9 +35,9 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
         y.shape[i] = x->shape[i];
     y.shape[x->rank] = o->output_dim;
     y.time_axis = x->time_axis;
-    return h->slot(h, p, &y) || SLOT(.kind = PLN_KEEP_INPUT, .index = 0) ||
-           SLOT(.kind = PLN_PARAM, .name = "embeddings", .axes = "IO", .init = o->embeddings_initializer,
-                .dtype = PLN_F32, .rank = 2, .shape = {o->input_dim, o->output_dim});
+    return h->slot(h, p, &y) || PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = 0) ||
+           PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "embeddings", .axes = "IO", .init = o->embeddings_initializer,
+                    .dtype = PLN_F32, .rank = 2, .shape = {o->input_dim, o->output_dim});
 }
 
 static int64_t count(const pln_tensor *t)
@@ -131,15 +129,4 @@ static const pln_layer embedding_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&embedding_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.embedding",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.embedding", "1.0", "MIT", &embedding_layer);

@@ -7,8 +7,6 @@
  * A view: no memory moves and neither forward nor backward exists. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in, uint32_t nin)
 {
     int64_t count = 1;
@@ -16,8 +14,8 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
 
     for (uint32_t i = 1; i < in[0]->rank; i++)
         count *= in[0]->shape[i];
-    return SLOT(.kind = PLN_OUTPUT, .flags = PLN_VIEW, .index = 0, .dtype = in[0]->dtype, .rank = 2,
-                .shape = {PLN_BATCH, count});
+    return PLN_SLOT(h, p, .kind = PLN_OUTPUT, .flags = PLN_VIEW, .index = 0, .dtype = in[0]->dtype, .rank = 2,
+                    .shape = {PLN_BATCH, count});
 }
 
 static const pln_layer flatten_layer = {
@@ -34,15 +32,4 @@ static const pln_layer flatten_layer = {
     .plan = plan,
 };
 
-static const void *const descriptors[] = {&flatten_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.flatten",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.flatten", "1.0", "MIT", &flatten_layer);

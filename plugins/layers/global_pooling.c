@@ -8,8 +8,6 @@
  * Of equal values the first is chosen; GlobalMaxPooling2D keeps its place. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 typedef struct pooling {
     int64_t keepdims;
 } pooling;
@@ -28,14 +26,15 @@ static int plan_average(const pln_host *h, pln_plan *p, const void *opts, int mo
     if (x->rank != 4)
         return h->refuse(h, p, "needs 3 dimensions [height, width, channels], got %d", (int)x->rank - 1);
     if (o->keepdims)
-        return SLOT(.kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 4, .shape = {PLN_BATCH, 1, 1, x->shape[3]});
-    return SLOT(.kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, x->shape[3]});
+        return PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 4, .shape = {PLN_BATCH, 1, 1, x->shape[3]});
+    return PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, x->shape[3]});
 }
 
 static int plan_max(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in, uint32_t nin)
 {
     return plan_average(h, p, opts, mode, in, nin) ||
-           SLOT(.kind = PLN_KEEP, .name = "place", .dtype = PLN_I32, .rank = 2, .shape = {PLN_BATCH, in[0]->shape[3]});
+           PLN_SLOT(h, p, .kind = PLN_KEEP, .name = "place", .dtype = PLN_I32, .rank = 2,
+                    .shape = {PLN_BATCH, in[0]->shape[3]});
 }
 
 static int average_forward(const pln_host *h, const pln_call *c)
@@ -143,15 +142,4 @@ static const pln_layer max_layer = {
     .backward = max_backward,
 };
 
-static const void *const descriptors[] = {&average_layer, &max_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.global_pooling",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.global_pooling", "1.0", "MIT", &average_layer, &max_layer);

@@ -47,15 +47,4 @@ static const pln_layer input_layer = {
     .plan = plan,
 };
 
-static const void *const descriptors[] = {&input_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.input",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.input", "1.0", "MIT", &input_layer);

@@ -11,8 +11,6 @@
  * Backward takes mean and r from x again rather than keeping them: a row is in the cache by then anyway. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 typedef struct layer_normalization {
     int64_t axis, center, scale;
     double epsilon;
@@ -48,13 +46,13 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
     y.time_axis = x->time_axis;
     const int64_t c = x->shape[x->rank - 1];
 
-    if (h->slot(h, p, &y) || SLOT(.kind = PLN_KEEP_INPUT, .index = 0))
+    if (h->slot(h, p, &y) || PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = 0))
         return PLN_FAIL;
-    if (o->scale && SLOT(.kind = PLN_PARAM, .name = "gamma", .axes = "O", .init = o->gamma_initializer,
-                         .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {c}))
+    if (o->scale && PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "gamma", .axes = "O", .init = o->gamma_initializer,
+                             .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {c}))
         return PLN_FAIL;
-    if (o->center && SLOT(.kind = PLN_PARAM, .name = "beta", .axes = "O", .init = o->beta_initializer,
-                          .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {c}))
+    if (o->center && PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "beta", .axes = "O", .init = o->beta_initializer,
+                              .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {c}))
         return PLN_FAIL;
     return PLN_OK;
 }
@@ -210,15 +208,4 @@ static const pln_layer layer_normalization_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&layer_normalization_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.layer_normalization",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.layer_normalization", "1.0", "MIT", &layer_normalization_layer);

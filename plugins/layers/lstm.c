@@ -18,8 +18,7 @@
  * that drecurrent_kernel is one product too. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-#define GEMM(...) h->gemm(h, &(pln_gemm){.size = PLN_SIZE_TO(pln_gemm, colsum), .alpha = 1, __VA_ARGS__})
+#define GEMM(...) PLN_GEMM(h, .alpha = 1, __VA_ARGS__)
 
 typedef struct lstm {
     int64_t units, return_sequences, use_bias, unit_forget_bias;
@@ -54,16 +53,18 @@ static int plan_memory(const pln_host *h, pln_plan *p, int mode, int64_t t, int6
 {
     const uint32_t kept = mode == PLN_TRAIN ? PLN_KEEP : PLN_SCRATCH;
 
-    if (SLOT(.kind = kept, .name = "gates", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, t, 4 * u}) ||
-        SLOT(.kind = kept, .name = "cells", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, t, u}) ||
-        SLOT(.kind = kept, .name = "hidden before", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, t, u}))
+    if (PLN_SLOT(h, p, .kind = kept, .name = "gates", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, t, 4 * u}) ||
+        PLN_SLOT(h, p, .kind = kept, .name = "cells", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, t, u}) ||
+        PLN_SLOT(h, p, .kind = kept, .name = "hidden before", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, t, u}))
         return PLN_FAIL;
     if (mode != PLN_TRAIN)
         return PLN_OK;
-    return SLOT(.kind = PLN_SCRATCH, .name = "dgates", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, t, 4 * u}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "dhidden", .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, u}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "dcell", .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, u}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "tanh", .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, u});
+    return PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "dgates", .dtype = PLN_F32, .rank = 3,
+                    .shape = {PLN_BATCH, t, 4 * u}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "dhidden", .dtype = PLN_F32, .rank = 2,
+                    .shape = {PLN_BATCH, u}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "dcell", .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, u}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "tanh", .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, u});
 }
 
 static int is_zeros(const char *s)
@@ -94,19 +95,19 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
                          o->bias_initializer);
     const int64_t t = x->shape[1], d = x->shape[2];
 
-    if (o->return_sequences
-            ? SLOT(.kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 3, .time_axis = 1, .shape = {PLN_BATCH, t, u})
-            : SLOT(.kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, u}))
+    if (o->return_sequences ? PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 3, .time_axis = 1,
+                                       .shape = {PLN_BATCH, t, u})
+                            : PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, u}))
         return PLN_FAIL;
-    if (SLOT(.kind = PLN_KEEP_INPUT, .index = 0) ||
-        SLOT(.kind = PLN_PARAM, .name = "kernel", .axes = "IO", .init = o->kernel_initializer, .flags = PLN_GRAD_ONCE,
-             .dtype = PLN_F32, .rank = 2, .shape = {d, 4 * u}) ||
-        SLOT(.kind = PLN_PARAM, .name = "recurrent_kernel", .axes = "IO", .init = o->recurrent_initializer,
-             .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 2, .shape = {u, 4 * u}))
+    if (PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = 0) ||
+        PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "kernel", .axes = "IO", .init = o->kernel_initializer,
+                 .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 2, .shape = {d, 4 * u}) ||
+        PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "recurrent_kernel", .axes = "IO", .init = o->recurrent_initializer,
+                 .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 2, .shape = {u, 4 * u}))
         return PLN_FAIL;
-    if (o->use_bias && SLOT(.kind = PLN_PARAM, .name = "bias", .axes = "O",
-                            .init = o->unit_forget_bias ? UNIT_FORGET_BIAS : o->bias_initializer, .flags = PLN_NO_DECAY,
-                            .dtype = PLN_F32, .rank = 1, .shape = {4 * u}))
+    if (o->use_bias && PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "bias", .axes = "O",
+                                .init = o->unit_forget_bias ? UNIT_FORGET_BIAS : o->bias_initializer,
+                                .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {4 * u}))
         return PLN_FAIL;
     return plan_memory(h, p, mode, t, u);
 }
@@ -332,15 +333,4 @@ static const pln_layer lstm_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&lstm_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.lstm",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.lstm", "1.0", "MIT", &lstm_layer);

@@ -9,8 +9,6 @@
  * Multiply reads its inputs in backward; the others read nothing and may write over their first input. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 #define MOST 8 /* inputs */
 
 /* Refuses inputs that differ in shape, and declares an output of the same. */
@@ -50,7 +48,7 @@ static int plan_multiply(const pln_host *h, pln_plan *p, const void *opts, int m
 {
     (void)opts, (void)mode;
     for (uint32_t i = 0; i < nin; i++)
-        if (SLOT(.kind = PLN_KEEP_INPUT, .index = i))
+        if (PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = i))
             return PLN_FAIL;
     return plan_like(h, p, in, nin, 0);
 }
@@ -202,15 +200,4 @@ LAYER(multiply_layer, "Multiply", "multiply", MOST, "the product of its inputs, 
 LAYER(average_layer, "Average", "average", MOST, "the mean of its inputs", plan_linear, average_forward,
       average_backward);
 
-static const void *const descriptors[] = {&add_layer, &subtract_layer, &multiply_layer, &average_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.merge",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.merge", "1.0", "MIT", &add_layer, &subtract_layer, &multiply_layer, &average_layer);

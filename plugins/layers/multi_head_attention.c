@@ -19,9 +19,6 @@
  * The projections are one product each, with [heads, key_dim] as one axis; a head is a window of its columns. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-#define GEMM(...) h->gemm(h, &(pln_gemm){.size = PLN_SIZE_TO(pln_gemm, colsum), __VA_ARGS__})
-
 typedef struct attention {
     int64_t num_heads, key_dim, value_dim, use_bias, use_causal_mask;
     double dropout;
@@ -72,20 +69,24 @@ static int plan_memory(const pln_host *h, pln_plan *p, const attention *o, int m
     const uint32_t kept = mode == PLN_TRAIN ? PLN_KEEP : PLN_SCRATCH;
     const int64_t heads = o->num_heads, dim = heads * o->key_dim, value = heads * width_of(o, VALUE);
 
-    if (SLOT(.kind = kept, .name = "q", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tq, dim}) ||
-        SLOT(.kind = kept, .name = "k", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tv, dim}) ||
-        SLOT(.kind = kept, .name = "v", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tv, value}) ||
-        SLOT(.kind = kept, .name = "p", .dtype = PLN_F32, .rank = 4, .shape = {PLN_BATCH, heads, tq, tv}) ||
-        SLOT(.kind = kept, .name = "a", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tq, value}))
+    if (PLN_SLOT(h, p, .kind = kept, .name = "q", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tq, dim}) ||
+        PLN_SLOT(h, p, .kind = kept, .name = "k", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tv, dim}) ||
+        PLN_SLOT(h, p, .kind = kept, .name = "v", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tv, value}) ||
+        PLN_SLOT(h, p, .kind = kept, .name = "p", .dtype = PLN_F32, .rank = 4, .shape = {PLN_BATCH, heads, tq, tv}) ||
+        PLN_SLOT(h, p, .kind = kept, .name = "a", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tq, value}))
         return PLN_FAIL;
     if (mode != PLN_TRAIN)
         return PLN_OK;
-    return SLOT(.kind = PLN_SCRATCH, .name = "dropped", .dtype = PLN_F32, .rank = 4,
-                .shape = {PLN_BATCH, heads, tq, tv}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "dq", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tq, dim}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "dk", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tv, dim}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "dv", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tv, value}) ||
-           SLOT(.kind = PLN_SCRATCH, .name = "da", .dtype = PLN_F32, .rank = 3, .shape = {PLN_BATCH, tq, value});
+    return PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "dropped", .dtype = PLN_F32, .rank = 4,
+                    .shape = {PLN_BATCH, heads, tq, tv}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "dq", .dtype = PLN_F32, .rank = 3,
+                    .shape = {PLN_BATCH, tq, dim}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "dk", .dtype = PLN_F32, .rank = 3,
+                    .shape = {PLN_BATCH, tv, dim}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "dv", .dtype = PLN_F32, .rank = 3,
+                    .shape = {PLN_BATCH, tv, value}) ||
+           PLN_SLOT(h, p, .kind = PLN_SCRATCH, .name = "da", .dtype = PLN_F32, .rank = 3,
+                    .shape = {PLN_BATCH, tq, value});
 }
 
 /* A kernel [d,heads,width] and its bias [heads,width].  Keras takes fans from such a shape as if d were a receptive
@@ -93,22 +94,23 @@ static int plan_memory(const pln_host *h, pln_plan *p, const attention *o, int m
 static int plan_projection(const pln_host *h, pln_plan *p, const attention *o, int64_t d, int64_t width,
                            const char *kernel, const char *bias)
 {
-    if (SLOT(.kind = PLN_PARAM, .name = kernel, .axes = "XIO", .init = o->kernel_initializer, .flags = PLN_GRAD_ONCE,
-             .dtype = PLN_F32, .rank = 3, .shape = {d, o->num_heads, width}))
+    if (PLN_SLOT(h, p, .kind = PLN_PARAM, .name = kernel, .axes = "XIO", .init = o->kernel_initializer,
+                 .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 3, .shape = {d, o->num_heads, width}))
         return PLN_FAIL;
     return !o->use_bias ? PLN_OK
-                        : SLOT(.kind = PLN_PARAM, .name = bias, .axes = "XO", .init = o->bias_initializer,
-                               .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 2, .shape = {o->num_heads, width});
+                        : PLN_SLOT(h, p, .kind = PLN_PARAM, .name = bias, .axes = "XO", .init = o->bias_initializer,
+                                   .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 2, .shape = {o->num_heads, width});
 }
 
 static int plan_output(const pln_host *h, pln_plan *p, const attention *o, int64_t d)
 {
-    if (SLOT(.kind = PLN_PARAM, .name = "output_kernel", .axes = "XIO", .init = o->kernel_initializer,
-             .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 3, .shape = {o->num_heads, width_of(o, VALUE), d}))
+    if (PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "output_kernel", .axes = "XIO", .init = o->kernel_initializer,
+                 .flags = PLN_GRAD_ONCE, .dtype = PLN_F32, .rank = 3, .shape = {o->num_heads, width_of(o, VALUE), d}))
         return PLN_FAIL;
-    return !o->use_bias ? PLN_OK
-                        : SLOT(.kind = PLN_PARAM, .name = "output_bias", .axes = "O", .init = o->bias_initializer,
-                               .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {d});
+    return !o->use_bias
+               ? PLN_OK
+               : PLN_SLOT(h, p, .kind = PLN_PARAM, .name = "output_bias", .axes = "O", .init = o->bias_initializer,
+                          .flags = PLN_NO_DECAY, .dtype = PLN_F32, .rank = 1, .shape = {d});
 }
 
 static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in, uint32_t nin)
@@ -124,11 +126,11 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
         return h->refuse(h, p, "needs a key for every value, got %lld values and %lld keys", (long long)value->shape[1],
                          (long long)key->shape[1]);
 
-    if (SLOT(.kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 3, .time_axis = query->time_axis,
-             .shape = {PLN_BATCH, query->shape[1], query->shape[2]}))
+    if (PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 3, .time_axis = query->time_axis,
+                 .shape = {PLN_BATCH, query->shape[1], query->shape[2]}))
         return PLN_FAIL;
     for (uint32_t i = 0; i < nin; i++)
-        if (SLOT(.kind = PLN_KEEP_INPUT, .index = i))
+        if (PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = i))
             return PLN_FAIL;
     return plan_projection(h, p, o, query->shape[2], o->key_dim, "query_kernel", "query_bias") ||
            plan_projection(h, p, o, key->shape[2], o->key_dim, "key_kernel", "key_bias") ||
@@ -154,17 +156,17 @@ static int project(const pln_host *h, const pln_call *c, int projection, const p
     const attention *o = c->opts;
     const int i = kernel_index(o, projection);
 
-    return GEMM(.m = from->shape[0] * from->shape[1], .n = n, .k = k, .a = from, .lda = k, .b = c->param[i], .ldb = n,
-                .c = to, .ldc = n, .alpha = 1, .bias = o->use_bias ? c->param[i + 1] : NULL);
+    return PLN_GEMM(h, .m = from->shape[0] * from->shape[1], .n = n, .k = k, .a = from, .lda = k, .b = c->param[i],
+                    .ldb = n, .c = to, .ldc = n, .alpha = 1, .bias = o->use_bias ? c->param[i + 1] : NULL);
 }
 
 /* dfrom = beta dfrom + dto kernel^T */
 static int project_back(const pln_host *h, const pln_call *c, int projection, const pln_tensor *dto, int64_t k,
                         int64_t n, float beta, pln_tensor *dfrom)
 {
-    return GEMM(.m = dto->shape[0] * dto->shape[1], .n = k, .k = n, .a = dto, .lda = n,
-                .b = c->param[kernel_index(c->opts, projection)], .ldb = n, .flags = PLN_TRANS_B, .c = dfrom, .ldc = k,
-                .alpha = 1, .beta = beta);
+    return PLN_GEMM(h, .m = dto->shape[0] * dto->shape[1], .n = k, .k = n, .a = dto, .lda = n,
+                    .b = c->param[kernel_index(c->opts, projection)], .ldb = n, .flags = PLN_TRANS_B, .c = dfrom,
+                    .ldc = k, .alpha = 1, .beta = beta);
 }
 
 /* dkernel = from^T dto, dbias = sum of dto over the rows */
@@ -177,8 +179,8 @@ static int project_gradient(const pln_host *h, const pln_call *c, int projection
     pln_tensor *dkernel = c->dparam[i], *dbias = o->use_bias ? c->dparam[i + 1] : NULL;
 
     if (dkernel)
-        return GEMM(.m = k, .n = n, .k = rows, .a = from, .lda = k, .flags = PLN_TRANS_A, .b = dto, .ldb = n,
-                    .c = dkernel, .ldc = n, .alpha = 1, .beta = c->beta, .colsum = dbias);
+        return PLN_GEMM(h, .m = k, .n = n, .k = rows, .a = from, .lda = k, .flags = PLN_TRANS_A, .b = dto, .ldb = n,
+                        .c = dkernel, .ldc = n, .alpha = 1, .beta = c->beta, .colsum = dbias);
     if (!dbias)
         return PLN_OK;
     const float *d = dto->data;
@@ -281,16 +283,16 @@ static int heads_forward(void *ctx, int64_t begin, int64_t end, uint32_t lane)
     (void)lane;
 
     for (int64_t i = begin; i < end; i++) {
-        if (GEMM(.m = s->tq, .n = s->tv, .k = s->dim, .a = memory(s->c, Q), .off_a = window(s, i, s->tq, s->dim),
-                 .lda = ldk, .b = memory(s->c, K), .off_b = window(s, i, s->tv, s->dim), .ldb = ldk,
-                 .flags = PLN_TRANS_B, .c = p, .off_c = i * size, .ldc = s->tv, .alpha = s->scale) ||
+        if (PLN_GEMM(h, .m = s->tq, .n = s->tv, .k = s->dim, .a = memory(s->c, Q), .off_a = window(s, i, s->tq, s->dim),
+                     .lda = ldk, .b = memory(s->c, K), .off_b = window(s, i, s->tv, s->dim), .ldb = ldk,
+                     .flags = PLN_TRANS_B, .c = p, .off_c = i * size, .ldc = s->tv, .alpha = s->scale) ||
             softmax(s, (float *)p->data + i * size))
             return PLN_FAIL;
         if (drops(s) && drop(s, i, (const float *)p->data + i * size, (float *)used->data + i * size))
             return PLN_FAIL;
-        if (GEMM(.m = s->tq, .n = s->value, .k = s->tv, .a = used, .off_a = i * size, .lda = s->tv,
-                 .b = memory(s->c, V), .off_b = window(s, i, s->tv, s->value), .ldb = ldv, .c = memory(s->c, A),
-                 .off_c = window(s, i, s->tq, s->value), .ldc = ldv, .alpha = 1))
+        if (PLN_GEMM(h, .m = s->tq, .n = s->value, .k = s->tv, .a = used, .off_a = i * size, .lda = s->tv,
+                     .b = memory(s->c, V), .off_b = window(s, i, s->tv, s->value), .ldb = ldv, .c = memory(s->c, A),
+                     .off_c = window(s, i, s->tq, s->value), .ldc = ldv, .alpha = 1))
             return PLN_FAIL;
     }
     return PLN_OK;
@@ -343,20 +345,20 @@ static int heads_backward(void *ctx, int64_t begin, int64_t end, uint32_t lane)
 
         if (drops(s) && drop(s, i, weights, dp)) /* p', for dv alone */
             return PLN_FAIL;
-        if (GEMM(.m = s->tv, .n = s->value, .k = s->tq, .a = drops(s) ? ds : p, .off_a = i * size, .lda = s->tv,
-                 .flags = PLN_TRANS_A, .b = da, .off_b = at_a, .ldb = ldv, .c = c->scratch[DV], .off_c = at_v,
-                 .ldc = ldv, .alpha = 1) ||
-            GEMM(.m = s->tq, .n = s->tv, .k = s->value, .a = da, .off_a = at_a, .lda = ldv, .b = c->keep[V],
-                 .off_b = at_v, .ldb = ldv, .flags = PLN_TRANS_B, .c = ds, .off_c = i * size, .ldc = s->tv,
-                 .alpha = 1) ||
+        if (PLN_GEMM(h, .m = s->tv, .n = s->value, .k = s->tq, .a = drops(s) ? ds : p, .off_a = i * size, .lda = s->tv,
+                     .flags = PLN_TRANS_A, .b = da, .off_b = at_a, .ldb = ldv, .c = c->scratch[DV], .off_c = at_v,
+                     .ldc = ldv, .alpha = 1) ||
+            PLN_GEMM(h, .m = s->tq, .n = s->tv, .k = s->value, .a = da, .off_a = at_a, .lda = ldv, .b = c->keep[V],
+                     .off_b = at_v, .ldb = ldv, .flags = PLN_TRANS_B, .c = ds, .off_c = i * size, .ldc = s->tv,
+                     .alpha = 1) ||
             (drops(s) && drop(s, i, dp, dp)))
             return PLN_FAIL;
         softmax_gradient(s, weights, dp);
-        if (GEMM(.m = s->tq, .n = s->dim, .k = s->tv, .a = ds, .off_a = i * size, .lda = s->tv, .b = c->keep[K],
-                 .off_b = at_k, .ldb = ldk, .c = c->scratch[DQ], .off_c = at_q, .ldc = ldk, .alpha = s->scale) ||
-            GEMM(.m = s->tv, .n = s->dim, .k = s->tq, .a = ds, .off_a = i * size, .lda = s->tv, .flags = PLN_TRANS_A,
-                 .b = c->keep[Q], .off_b = at_q, .ldb = ldk, .c = c->scratch[DK], .off_c = at_k, .ldc = ldk,
-                 .alpha = s->scale))
+        if (PLN_GEMM(h, .m = s->tq, .n = s->dim, .k = s->tv, .a = ds, .off_a = i * size, .lda = s->tv, .b = c->keep[K],
+                     .off_b = at_k, .ldb = ldk, .c = c->scratch[DQ], .off_c = at_q, .ldc = ldk, .alpha = s->scale) ||
+            PLN_GEMM(h, .m = s->tv, .n = s->dim, .k = s->tq, .a = ds, .off_a = i * size, .lda = s->tv,
+                     .flags = PLN_TRANS_A, .b = c->keep[Q], .off_b = at_q, .ldb = ldk, .c = c->scratch[DK],
+                     .off_c = at_k, .ldc = ldk, .alpha = s->scale))
             return PLN_FAIL;
     }
     return PLN_OK;
@@ -414,15 +416,4 @@ static const pln_layer multi_head_attention_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&multi_head_attention_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.multi_head_attention",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.multi_head_attention", "1.0", "MIT", &multi_head_attention_layer);

@@ -10,8 +10,6 @@
  * backward is a comparison for each tap over all channels at once: vectors, where a scatter would go one by one. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 typedef struct pooling {
     int64_t pool_size[2], strides[2], padding;
 } pooling;
@@ -99,8 +97,8 @@ static int plan_max(const pln_host *h, pln_plan *p, const void *opts, int mode, 
 
     if (plan_output(h, p, opts, in[0], &y))
         return PLN_FAIL;
-    return SLOT(.kind = PLN_KEEP, .name = "chosen tap", .dtype = PLN_I32, .rank = 4,
-                .shape = {PLN_BATCH, y.shape[1], y.shape[2], y.shape[3]});
+    return PLN_SLOT(h, p, .kind = PLN_KEEP, .name = "chosen tap", .dtype = PLN_I32, .rank = 4,
+                    .shape = {PLN_BATCH, y.shape[1], y.shape[2], y.shape[3]});
 }
 
 /* The part of a window along one axis that lies in the picture: places begin .. end-1; tap 0 is at place `first`. */
@@ -293,15 +291,4 @@ static const pln_layer average_layer = {
     .backward = average_backward,
 };
 
-static const void *const descriptors[] = {&max_layer, &average_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.pooling",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.pooling", "1.0", "MIT", &max_layer, &average_layer);

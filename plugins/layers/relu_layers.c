@@ -10,8 +10,6 @@
  * ReLU reads x in backward; the other two need y alone and may overwrite their input. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 /* For every element.  gcc makes vectors of all these loops (with -fno-trapping-math of the ?: too). */
 #define EACH for (int64_t i = 0; i < n; i++)
 
@@ -67,14 +65,14 @@ static int plan_relu(const pln_host *h, pln_plan *p, const void *opts, int mode,
 
     if (o->max_value != 0 && o->max_value < o->threshold)
         return h->refuse(h, p, "max_value %g lies below threshold %g", o->max_value, o->threshold);
-    return plan_like(h, p, in[0], 0) || SLOT(.kind = PLN_KEEP_INPUT, .index = 0);
+    return plan_like(h, p, in[0], 0) || PLN_SLOT(h, p, .kind = PLN_KEEP_INPUT, .index = 0);
 }
 
 static int plan_in_place(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in,
                          uint32_t nin)
 {
     (void)opts, (void)mode, (void)nin;
-    return plan_like(h, p, in[0], PLN_IN_PLACE) || SLOT(.kind = PLN_KEEP_OUTPUT, .index = 0);
+    return plan_like(h, p, in[0], PLN_IN_PLACE) || PLN_SLOT(h, p, .kind = PLN_KEEP_OUTPUT, .index = 0);
 }
 
 static int64_t count(const pln_tensor *t)
@@ -205,15 +203,4 @@ static const pln_layer elu_layer = {
     .backward = elu_backward,
 };
 
-static const void *const descriptors[] = {&relu_layer, &leaky_relu_layer, &elu_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.relu_layers",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.relu_layers", "1.0", "MIT", &relu_layer, &leaky_relu_layer, &elu_layer);

@@ -73,15 +73,4 @@ static const pln_layer reshape_layer = {
     .plan = plan,
 };
 
-static const void *const descriptors[] = {&reshape_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.reshape",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.reshape", "1.0", "MIT", &reshape_layer);

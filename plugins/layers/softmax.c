@@ -9,8 +9,6 @@
  * of their output and computes both in one, which neither overflows nor divides by a tiny probability. */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 typedef struct softmax {
     int64_t axis;
 } softmax;
@@ -31,7 +29,7 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
     for (uint32_t i = 0; i < x->rank; i++)
         y.shape[i] = x->shape[i];
     y.time_axis = x->time_axis;
-    return h->slot(h, p, &y) || SLOT(.kind = PLN_KEEP_OUTPUT, .index = 0);
+    return h->slot(h, p, &y) || PLN_SLOT(h, p, .kind = PLN_KEEP_OUTPUT, .index = 0);
 }
 
 static int plan_layer(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in,
@@ -200,15 +198,4 @@ static const pln_layer softmax_layer = {
     .backward = softmax_backward,
 };
 
-static const void *const descriptors[] = {&softmax_word, &log_softmax_word, &softmax_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.softmax",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.softmax", "1.0", "MIT", &softmax_word, &log_softmax_word, &softmax_layer);

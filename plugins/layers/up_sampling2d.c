@@ -6,8 +6,6 @@
  *     dx[.,i,j,.] = sum of dy over the a*b places that show it */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 typedef struct upsampling {
     int64_t size[2], interpolation;
 } upsampling;
@@ -29,8 +27,8 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
 
     if (x->rank != 4)
         return h->refuse(h, p, "needs 3 dimensions [height, width, channels], got %d", (int)x->rank - 1);
-    return SLOT(.kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 4,
-                .shape = {PLN_BATCH, x->shape[1] * o->size[0], x->shape[2] * o->size[1], x->shape[3]});
+    return PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 4,
+                    .shape = {PLN_BATCH, x->shape[1] * o->size[0], x->shape[2] * o->size[1], x->shape[3]});
 }
 
 static int forward(const pln_host *h, const pln_call *c)
@@ -92,15 +90,4 @@ static const pln_layer up_sampling2d_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&up_sampling2d_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.up_sampling2d",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.up_sampling2d", "1.0", "MIT", &up_sampling2d_layer);

@@ -5,8 +5,6 @@
  *     y = x in the middle, 0 around it        dx = the middle of dy */
 #include "perilune/plugin.h"
 
-#define SLOT(...) h->slot(h, p, &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
-
 typedef struct padding {
     int64_t padding[4], count;
 } padding;
@@ -46,8 +44,8 @@ static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, cons
                          "bottom, left, right}");
     if (x->rank != 4)
         return h->refuse(h, p, "needs 3 dimensions [height, width, channels], got %d", (int)x->rank - 1);
-    return SLOT(.kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 4,
-                .shape = {PLN_BATCH, f.top + x->shape[1] + f.bottom, f.left + x->shape[2] + f.right, x->shape[3]});
+    return PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 4,
+                    .shape = {PLN_BATCH, f.top + x->shape[1] + f.bottom, f.left + x->shape[2] + f.right, x->shape[3]});
 }
 
 static void copy(int64_t n, const float *from, float *to)
@@ -109,15 +107,4 @@ static const pln_layer zero_padding2d_layer = {
     .backward = backward,
 };
 
-static const void *const descriptors[] = {&zero_padding2d_layer, NULL};
-
-const pln_plugin perilune_plugin = {
-    .magic = PLN_MAGIC,
-    .size = PLN_SIZE_TO(pln_plugin, descriptors),
-    .major = PLN_MAJOR,
-    .minor = PLN_MINOR,
-    .id = "org.perilune.zero_padding2d",
-    .version = "1.0",
-    .licence = "MIT",
-    .descriptors = descriptors,
-};
+PLN_PLUGIN("org.perilune.zero_padding2d", "1.0", "MIT", &zero_padding2d_layer);

@@ -179,7 +179,7 @@ local function check_interrupt(f)
 end
 
 -- What a callback draws from math.random depends on where the fit is, not on what was drawn before: a resumed one draws the
--- same.
+-- same.  Called before each event's callbacks.
 local function reseed(f, word, number)
    math.randomseed(core.lua_seed(f.seed, ("fit %d, %s %d"):format(f.ordinal, word, number)))
 end
@@ -197,6 +197,7 @@ local function end_epoch(f, event, history)
    remember(history, e)
    f.checkpoint:remember(e)
    f.progress:epoch(e)
+   reseed(f, "end of epoch", e.epoch)
    f.hooks:call("on_epoch_end", e, f)
    if e.epoch < f.epochs and not f.stopped then begin_epoch(f, e.epoch + 1, e.step) end
 end
@@ -217,7 +218,6 @@ local function begin(f, history, saved)
       f.checkpoint:remember(e)
    end
    f.epoch = math.min(f.trainer:position() + 1, f.epochs)
-   reseed(f, "epoch", f.epoch)
    if saved.stopped then f:stop(saved.stopped) end
 end
 
@@ -241,6 +241,7 @@ local function train(f, history, saved)
          f.checkpoint:tick()
       end
    until kind == "done"
+   reseed(f, "end", 0)
    f.hooks:call("on_train_end", f)
 end
 
@@ -318,7 +319,7 @@ function fit.fit(self, given)
       request.over = replay.is_over(request.past)
       if request.over then
          local history = take(self, request, functions)
-         reseed(request, "end", 0)
+         reseed(request, "after", 0)
          return history
       end
    end
@@ -345,7 +346,7 @@ function fit.fit(self, given)
    local line <close> = f.progress
    train(f, history, saved)
    finish(f, history)
-   reseed(f, "end", 0)
+   reseed(f, "after", 0)
    return history
 end
 

@@ -4,7 +4,7 @@
  * service of the host arrives through the table `pln_host`.  It may hold one layer, optimizer, loss or metric, or a
  * family of them.  Build it with
  *
- *     gcc -shared -fPIC -O3 -fno-math-errno -ffp-contract=off $(pkg-config --cflags perilune-plugin) snake.c -o snake.so
+ *     gcc -shared -fPIC -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off $(pkg-config --cflags perilune-plugin) snake.c -o snake.so
  *
  * and never with -ffast-math, which changes the processor's state on loading, and bits.
  *
@@ -131,7 +131,8 @@ enum {
     PLN_PER_SEQUENCE = 32  /* STATE: carried between batches, one row a sample; reserved */
 };
 
-/* A slot.  The host allocates, aligned to 64 bytes. */
+/* A slot.  The host allocates, aligned to 64 bytes.  The struct is copied by h->slot; its texts must stay until `plan` has returned
+ * (literals, or texts of the options). */
 typedef struct pln_slot {
     uint32_t size, kind;
     uint32_t index;             /* the input or output meant by VIEW, IN_PLACE, KEEP_INPUT, KEEP_OUTPUT */
@@ -175,6 +176,7 @@ enum {
     PLN_STRIDED = 4,      /* reads strides of its inputs; reserved */
     PLN_MAIN_THREAD = 8,  /* must be called on the thread that called the engine; reserved for layers written in Lua */
     PLN_MASK_AWARE = 32,  /* honours `lengths`; other layers refuse tensors that have them */
+    PLN_SAMPLEWISE_INFER = 128, /* samples depend on each other in training alone (batch statistics) */
     PLN_ORDER_ONLY = 64   /* metrics: only the order of the scores matters, so that logits serve as well as probabilities */
 };
 
@@ -378,6 +380,27 @@ extern PLN_EXPORT const pln_plugin perilune_plugin;
 }
 #else
 extern PLN_EXPORT const pln_plugin perilune_plugin;
+#endif
+
+#ifndef __cplusplus
+/* For C: the services above with `size` filled in and fields by name, and the export in a line:
+ *
+ *     PLN_SLOT(h, p, .kind = PLN_OUTPUT, .dtype = PLN_F32, .rank = 2, .shape = {PLN_BATCH, o->units})
+ *     PLN_GEMM(h, .m = rows, .n = units, .k = in, .a = x, .lda = in, …, .alpha = 1)
+ *     PLN_PLUGIN("org.you.snake", "1.0", "MIT", &snake);            one descriptor or several */
+#define PLN_SLOT(h, p, ...) (h)->slot((h), (p), &(pln_slot){.size = PLN_SIZE_TO(pln_slot, shape), __VA_ARGS__})
+#define PLN_GEMM(h, ...)    (h)->gemm((h), &(pln_gemm){.size = PLN_SIZE_TO(pln_gemm, colsum), __VA_ARGS__})
+#define PLN_CONV(h, ...)    (h)->conv((h), &(pln_conv){.size = PLN_SIZE_TO(pln_conv, beta), __VA_ARGS__})
+#define PLN_PLUGIN(ident, number, terms, ...)                                                                           \
+    static const void *const pln_descriptors[] = {__VA_ARGS__, NULL};                                                   \
+    const pln_plugin perilune_plugin = {.magic = PLN_MAGIC,                                                             \
+                                        .size = PLN_SIZE_TO(pln_plugin, descriptors),                                   \
+                                        .major = PLN_MAJOR,                                                             \
+                                        .minor = PLN_MINOR,                                                             \
+                                        .id = (ident),                                                                  \
+                                        .version = (number),                                                            \
+                                        .licence = (terms),                                                             \
+                                        .descriptors = pln_descriptors}
 #endif
 
 #endif

@@ -27,8 +27,8 @@ static int remove_run(const arguments *a, store *s, const store_run *r)
         status = run_files_remove(folder, &e);
     if (status == PLN_E_OK)
         printf("%srun %lld   %s   %lld epochs   %lld file%s, %s\n", yes ? "removed: " : "", (long long)r->id,
-               r->experiment ? r->experiment : "", (long long)r->epochs_done, (long long)files,
-               files == 1 ? "" : "s", words_bytes(bytes, size));
+               r->experiment ? r->experiment : "", (long long)r->epochs_done, (long long)files, files == 1 ? "" : "s",
+               words_bytes(bytes, size));
     free(folder);
     return status == PLN_E_OK ? CLI_DONE : command_error(a->command, &e);
 }

@@ -1,11 +1,12 @@
 --- Checkpoints: what a fit needs to go on after its process was killed, in one file that is replaced whole.
 --
--- The engine's part is weights, optimizer, counters, sums.  Lua's part, kept in the same file, is what lies between two
--- events: the epochs so far, whether fit was asked to stop, each callback's `state` (of a callback that is a bare table: all
--- of its plain fields), and what the functions of the script that fit calls keep in variables outside of them.
+-- The engine's part is weights, optimizer, counters, sums.  Lua's part, kept in the same file, is what lies between
+-- two events: the epochs so far, whether fit was asked to stop, each callback's `state` (of a callback that is a bare
+-- table: all of its plain fields), and what the functions of the script that fit calls keep in variables outside of
+-- them.
 --
--- Saved when more than a second and more than 100 times the cost of the last one have passed ($PERILUNE_CHECKPOINT: another
--- number of seconds), so that it costs at most 1 % of the time; and at a stop.
+-- Saved when more than a second and more than 100 times the cost of the last one have passed ($PERILUNE_CHECKPOINT:
+-- another number of seconds), so that it costs at most 1 % of the time; and at a stop.
 
 local core, load = ...
 local plain = load "plain"
@@ -74,8 +75,9 @@ function Checkpoint:variables(entry)
       local assigned = entry.assigned[i]
       if value == _G then
          for global in next, assigned or {} do
-            local bytes, why = plain.encode(rawget(_G, global), ("global '%s'"):format(global))
-            if bytes then kept.globals[global] = { rawget(_G, global) } else self:lacks(("%s: %s"):format(entry.path, why)) end
+            local now = rawget(_G, global)
+            local bytes, why = plain.encode(now, ("global '%s'"):format(global))
+            if bytes then kept.globals[global] = { now } else self:lacks(("%s: %s"):format(entry.path, why)) end
          end
       elseif entry.written[i] or type(value) == "table" and (assigned or getmetatable(value) == nil) then
          local bytes, why = plain.encode(value, ("'%s'"):format(name))
@@ -111,7 +113,8 @@ function Checkpoint:history()
    return table.concat(self.epochs) .. "}"
 end
 
---- All of it, as bytes; `over`: of a fit that has ended, whose epochs are in the database unless callbacks added to them.
+--- All of it, as bytes; `over`: of a fit that has ended, whose epochs are in the database unless callbacks added to
+-- them.
 function Checkpoint:bytes(over)
    local epochs = self:history()
    local variables = {}
@@ -139,8 +142,8 @@ function Checkpoint:tick()
    if core.clock() - self.last > math.max(self.every, 100 * self.cost) then self:save() end
 end
 
---- Before a run ends well: its checkpoint is not needed any more.  Returns a function that removes the file, to be called
--- when the end is committed.
+--- Before a run ends well: its checkpoint is not needed any more.  Returns a function that removes the file, to be
+-- called when the end is committed.
 function Checkpoint:retire()
    local path = self:path()
    if not core.exists(path) then return function() end end

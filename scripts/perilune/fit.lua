@@ -1,12 +1,11 @@
 --- model:fit { train, … }: the training loop.
 --
--- The trainer (C) works until something happened; callbacks, schedules, recording, progress and Ctrl-C stand here, between
--- two of its steps, so that they are ordinary Lua: they may error, yield, or call anything.
+-- The trainer (C) works until something happened; callbacks, schedules, recording, progress and Ctrl-C stand here,
+-- between two of its steps, so that they are ordinary Lua: they may error, yield, or call anything.
 
 local core, load = ...
 local callbacks = load "callbacks"
 local checkpoint = load "checkpoint"
-local data = load "data"
 local model = load "model"
 local options = load "options"
 local replay = load "replay"
@@ -178,8 +177,8 @@ local function check_interrupt(f)
    if f.run:stop_requested() then interrupt(f, ", as was asked for") end
 end
 
--- What a callback draws from math.random depends on where the fit is, not on what was drawn before: a resumed one draws the
--- same.  Called before each event's callbacks.
+-- What a callback draws from math.random depends on where the fit is, not on what was drawn before: a resumed one
+-- draws the same.  Called before each event's callbacks.
 local function reseed(f, word, number)
    math.randomseed(core.lua_seed(f.seed, ("fit %d, %s %d"):format(f.ordinal, word, number)))
 end
@@ -260,7 +259,7 @@ end
 ------------------------------------------------------------------------------------------------- the identity
 
 -- The fingerprint, or nil and why there is none; then the functions of the script that fit calls.
-local function identify(self, o, request, settings)
+local function identify(self, request, settings)
    local list = {}
    for _, hook in ipairs(request.hooks) do list[#list + 1] = { hook.name, hook.f or hook.entry } end
    if self.schedule then list[#list + 1] = { "the learning rate's schedule", self.schedule } end
@@ -312,7 +311,7 @@ function fit.fit(self, given)
       ordinal = session.next_fit(),
    }
    local functions
-   request.fingerprint, request.unknown, functions = identify(self, o, request, settings)
+   request.fingerprint, request.unknown, functions = identify(self, request, settings)
    request.past = replay.past(request.ordinal)
    if request.past then
       replay.check(request.past, request)

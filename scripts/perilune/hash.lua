@@ -1,9 +1,9 @@
 --- The identity of functions and what they rest on: of on_epoch, callbacks and schedules, for a fit's fingerprint.
 --
--- A Lua function is its bytecode without lines and names, the values of its upvalues, and the globals that it reaches, each
--- hashed in the same way.  Functions of the standard library and of this one are known by name.  What has no value to hash
--- (a file, a coroutine, somebody's C function) makes the whole unknown, and the reason says where it stands:
--- "upvalue 'log' of on_epoch is a file".
+-- A Lua function is its bytecode without lines and names, the values of its upvalues, and the globals that it
+-- reaches, each hashed in the same way.  Functions of the standard library and of this one are known by name.  What
+-- has no value to hash (a file, a coroutine, somebody's C function) makes the whole unknown, and the reason says
+-- where it stands: "upvalue 'log' of on_epoch is a file".
 
 local core, load = ...
 local plain = load "plain"
@@ -20,9 +20,9 @@ local MOST, DEEPEST = 1000000, 150
 
 local standard = { "string", "table", "math", "io", "os", "coroutine", "utf8", "debug", "package" }
 local basic = {
-   "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load", "loadfile", "next", "pairs", "pcall",
-   "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select", "setmetatable", "tonumber", "tostring", "type",
-   "warn", "xpcall",
+   "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load", "loadfile", "next", "pairs",
+   "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select", "setmetatable", "tonumber",
+   "tostring", "type", "warn", "xpcall",
 }
 
 local function is_native(value)
@@ -53,7 +53,9 @@ local function known_names()
    name_entries(names, "perilune core.", core)
    local _, parts = getupvalue(load, 2) -- what was loaded, by name (module.c)
    for name, value in next, parts do
-      if type(value) == "table" or type(value) == "function" then names[value] = "perilune " .. core.version .. " " .. name end
+      if type(value) == "table" or type(value) == "function" then
+         names[value] = ("perilune %s %s"):format(core.version, name)
+      end
    end
    return names
 end
@@ -98,7 +100,8 @@ function Walk:entries(t, path)
    self:add "{"
    for _, key in ipairs(keys) do
       self:value(key, path)
-      self:value(rawget(t, key), type(key) == "string" and ("%s.%s"):format(path, key) or ("%s[%s]"):format(path, text.show(key)))
+      local place = type(key) == "string" and ("%s.%s"):format(path, key) or ("%s[%s]"):format(path, text.show(key))
+      self:value(rawget(t, key), place)
    end
    self:add "}"
 end
@@ -126,8 +129,11 @@ end
 function Walk:environment(t, fields, whole, path)
    if whole then return self:refuse(path, "uses the table of all globals as a value") end
    for _, name in ipairs(sorted(fields or {})) do
+      local value = rawget(t, name)
+      local meta = value == nil and rawmeta(t)
+      if type(meta) == "table" and rawget(meta, "__index") == globals then value = rawget(globals, name) end
       self:add(name)
-      self:value(rawget(t, name), ("global '%s' of %s"):format(name, path))
+      self:value(value, ("global '%s' of %s"):format(name, path))
    end
 end
 
@@ -140,7 +146,7 @@ function Walk:closure(f, path)
    for i = 1, 255 do
       local name, value = getupvalue(f, i)
       if not name then break end
-      if value == globals then
+      if value == globals or name == "_ENV" and type(value) == "table" then
          self:environment(value, read[i], whole[i], path)
       else
          self:value(value, ("upvalue '%s' of %s"):format(name, path))
@@ -190,8 +196,8 @@ function Walk:value(value, path)
    self.depth = self.depth - 1
 end
 
---- Walks through a list of { name, value }.  Returns its SHA-256, or nil and why there is none; then the functions of the
--- script that are reached: { f =, path =, assigned =, written = } (see function_hash.c).
+--- Walks through a list of { name, value }.  Returns its SHA-256, or nil and why there is none; then the functions of
+-- the script that are reached: { f =, path =, assigned =, written = } (see function_hash.c).
 function hash.walk(list)
    local self = setmetatable({
       out = {}, names = known_names(), seen = {}, count = 0, depth = 0, functions = {},

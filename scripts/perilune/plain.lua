@@ -1,7 +1,7 @@
 --- Plain data as bytes and back: what a checkpoint keeps of Lua.
 --
--- Plain are nil, booleans, numbers, strings, and tables of them without a metatable.  Numbers keep their bits and tables
--- their keys; what two tables share is two after reading, and a table that holds itself is not plain.
+-- Plain are nil, booleans, numbers, strings, and tables of them without a metatable.  Numbers keep their bits and
+-- tables their keys; what two tables share is two after reading, and a table that holds itself is not plain.
 
 local _, load = ...
 local text = load "text"

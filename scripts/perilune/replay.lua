@@ -1,8 +1,8 @@
 --- Replay: what a fit does with what was recorded of it.
 --
--- `perilune resume` executes a launch's script again.  The n-th fit of the script is the n-th run that the launches of this
--- chain recorded.  One that is done gives back its history and weights; one that was interrupted or lost goes on in its own
--- row; what was never begun is a new run.  Before, its fingerprint must be the recorded one.
+-- `perilune resume` executes a launch's script again.  The n-th fit of the script is the n-th run that the launches
+-- of this chain recorded.  One that is done gives back its history and weights; one that was interrupted or lost goes
+-- on in its own row; what was never begun is a new run.  Before, its fingerprint must be the recorded one.
 
 local core, load = ...
 local checkpoint = load "checkpoint"
@@ -74,8 +74,9 @@ function replay.check(past, now)
       if not past.fingerprint or not now.fingerprint then return end -- it has none: what can be compared is equal
       add(list, "its functions (callbacks, on_epoch, schedules), weights, or other options of fit")
    end
-   text.fail("this fit is not the one that run %d recorded: %s differ%s; perilune run trains anew", past.id,
-      #list == 1 and list[1] or table.concat(list, ", ", 1, #list - 1) .. " and " .. list[#list], #list == 1 and "s" or "")
+   local what = #list == 1 and list[1] or table.concat(list, ", ", 1, #list - 1) .. " and " .. list[#list]
+   text.fail("this fit is not the one that run %d recorded: %s differ%s; perilune run trains anew", past.id, what,
+      #list == 1 and "s" or "")
 end
 
 ------------------------------------------------------------------------------------------------------- it is over
@@ -83,8 +84,8 @@ end
 local function load_weights(past, handle)
    local path = core.run_folder(past.uuid) .. "/final.safetensors"
    if not core.exists(path) then
-      text.fail("run %d is %s, but its weights are gone (%s); without them what follows cannot be repeated: perilune run " ..
-         "trains anew", past.id, past.state, path)
+      text.fail("run %d is %s, but its weights are gone (%s); without them what follows cannot be repeated: " ..
+         "perilune run trains anew", past.id, past.state, path)
    end
    handle:load(path)
    return core.metadata(path, "perilune.state")
@@ -119,7 +120,8 @@ function replay.take(past, now, functions)
          epochs[#epochs + 1] = e
       end
    end
-   session.say(("run %d is done: %d epoch%s taken from the database"):format(past.id, #epochs, #epochs == 1 and "" or "s"))
+   session.say(("run %d is done: %d epoch%s taken from the database"):format(past.id, #epochs,
+      #epochs == 1 and "" or "s"))
    return epochs, saved and saved.stopped or nil
 end
 
@@ -140,8 +142,8 @@ function replay.differs(row, e)
    return nil
 end
 
---- Goes on with a recorded run: restores the trainer, then marks the run as running.  Returns what Lua kept, or nil when
--- there is no checkpoint and all is computed again.
+--- Goes on with a recorded run: restores the trainer, then marks the run as running.  Returns what Lua kept, or nil
+-- when there is no checkpoint and all is computed again.
 function replay.go_on(f, past)
    local saved = checkpoint.restore(f)
    local epoch, batch = f.trainer:position()
@@ -149,7 +151,8 @@ function replay.go_on(f, past)
    for number in next, past.epochs do
       if number > epoch then again = again + 1 end
    end
-   local where = epoch >= f.epochs and ("after epoch %d"):format(epoch) or ("in epoch %d of %d"):format(epoch + 1, f.epochs)
+   local where = ("in epoch %d of %d"):format(epoch + 1, f.epochs)
+   if epoch >= f.epochs then where = ("after epoch %d"):format(epoch) end
    if batch > 0 then where = ("%s, after batch %d"):format(where, batch) end
    if not saved then where = "from the beginning, without a checkpoint" end
    local message = ("%s; %d recorded epoch%s computed again"):format(where, again, again == 1 and " is" or "s are")

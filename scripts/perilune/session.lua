@@ -84,7 +84,8 @@ local function convert(name, given, default)
       text.show(default))
 end
 
---- A parameter of the experiment: its default, unless --set NAME=VALUE says otherwise.  Recorded with where it came from.
+--- A parameter of the experiment: its default, unless --set NAME=VALUE says otherwise.  Recorded with where it came
+-- from.
 function session.param(name, default)
    if type(name) ~= "string" or name == "" then text.fail("param wants a name, got %s", text.show(name)) end
    if default ~= nil and not kinds[kind_of(default)] then
@@ -232,8 +233,8 @@ function session.next_fit()
    return fits
 end
 
---- Begins a run: `r` is what a fit is asked for (see fit.lua), with its ordinal and fingerprint.  With r.past, a run that is
--- recorded already, nothing is written until go_on; nothing at all when it is over.
+--- Begins a run: `r` is what a fit is asked for (see fit.lua), with its ordinal and fingerprint.  With r.past, a run
+-- that is recorded already, nothing is written until go_on; nothing at all when it is over.
 function session.begin(r)
    local metrics = r.recipe:metrics()
    local score = score_of(metrics, r.validation ~= nil)
@@ -379,7 +380,8 @@ function Run:save(name, kind, epoch, write)
    self.recording:file("checkpoint", name, kind, epoch)
 end
 
---- Ends the run: state is "done", "failed" or "interrupted".  A second call does nothing.  Returns whether it is committed.
+--- Ends the run: state is "done", "failed" or "interrupted".  A second call does nothing.  Returns whether it is
+-- committed.
 function Run:finish(state, more)
    if self.finished then return true end
    self.finished = true

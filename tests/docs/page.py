@@ -105,6 +105,8 @@ class Page:
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIME_LIMIT,
                                   errors="replace")
             return done.returncode, done.stdout
+        except OSError as why:
+            return 127, str(why)
         except subprocess.TimeoutExpired as why:
             return 124, f"{why.output or ''}\n(no end after {TIME_LIMIT} s)"
 

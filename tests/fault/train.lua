@@ -1,5 +1,6 @@
--- What the tests of this folder train: two fits with dropout, early stopping that restores the best weights, a callback and
--- a function that remember, a schedule, a file that grows, and a required module.  A few seconds, and every bit repeats.
+-- What the tests of this folder train: two fits with dropout, early stopping that restores the best weights, a
+-- callback and a function that remember, a schedule, a file that grows, and a required module.  A few seconds, and
+-- every bit repeats.
 local lab = require "perilune"
 local shape = require "shape"
 local nn, optim = lab.nn, lab.optim

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "cli/predict.h"
-#include "data/picture_sample.h"
+#include "net/picture_input.h"
 #include "net/weights.h"
 
 #ifndef PERILUNE_SHARE_DIR
@@ -16,37 +16,23 @@
 
 /* ------------------------------------------------------------------------------------------- the model ---- */
 
-/* Height, width and channels of the pictures that a model takes; a flat input whose size is a square is one of gray. */
 static int read_shape(answerer *m, error *e)
 {
-    char shape[128];
-    if (m->net->ninputs != 1)
-        return error_set(e, PLN_E_INVALID, "%s: the model takes %d inputs, not one picture", m->file, m->net->ninputs);
-    const pln_slot *s = model_slot(m->net, m->net->inputs[0]);
-    int64_t side = s->rank == 2 ? (int64_t)(sqrt((double)s->shape[1]) + 0.5) : 0;
-    m->height = s->rank >= 3 ? s->shape[1] : side;
-    m->width = s->rank >= 3 ? s->shape[2] : side;
-    m->channels = s->rank == 4 ? s->shape[3] : 1;
-    model_shape_text(s, shape, sizeof shape);
-    if (s->rank < 2 || s->rank > 4 || (s->rank == 2 && (side < 4 || side * side != s->shape[1])) || m->height < 1 ||
-        m->width < 1 || (m->channels != 1 && m->channels != 3))
-        return error_set(e, PLN_E_INVALID, "%s: the model takes no pictures; its input is %s", m->file, shape);
+    picture_input in;
+    int status = model_picture_input(m->net, &in, e);
+    if (status != PLN_E_OK) {
+        error_prefix(e, "%s: ", m->file);
+        return status;
+    }
+    m->height = in.height;
+    m->width = in.width;
+    m->channels = in.channels;
+    m->is_digits = in.digit;
     const pln_slot *out = model_slot(m->net, m->net->outputs[0]);
     m->outputs = 1;
     for (uint32_t i = 1; i < out->rank; i++)
         m->outputs *= out->shape[i];
     return PLN_E_OK;
-}
-
-/* Ten classes that are called 0 to 9, or have no names: digits, where the pictures are square and gray. */
-static int takes_digits(const answerer *m)
-{
-    if (m->channels != 1 || m->height != m->width || m->outputs != 10)
-        return 0;
-    for (int i = 0; i < m->net->nclasses; i++)
-        if (m->net->classes[i][0] != '0' + i || m->net->classes[i][1])
-            return 0;
-    return 1;
 }
 
 static int load(answerer *m, registry *plugins, error *e)
@@ -58,7 +44,6 @@ static int load(answerer *m, registry *plugins, error *e)
         status = read_shape(m, e);
     if (status != PLN_E_OK)
         return status;
-    m->is_digits = takes_digits(m);
     return predictor_open(m->net, 1, NULL, &m->plan, e);
 }
 
@@ -235,7 +220,7 @@ int answer_make(answerer *m, const picture *p, int raw, answer *out, error *e)
     *out = (answer){0};
     int status = picture_make(m->width, m->height, (int)m->channels, &out->seen, e);
     if (status == PLN_E_OK)
-        status = picture_sample(p, m->height, m->width, m->channels, raw || !m->is_digits, out->seen.pixels, NULL, e);
+        status = picture_sample(p, m->height, m->width, m->channels, !raw && m->is_digits, out->seen.pixels, NULL, e);
     if (status == PLN_E_OK)
         status = compute(m, out, e);
     out->microseconds = now_microseconds() - began;

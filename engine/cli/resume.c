@@ -20,7 +20,7 @@ static const cli_option options[] = {
 /* What the command needs of the database before it lets go of it. */
 typedef struct task {
     int64_t run;
-    int nothing; /* it is said why, and all is well */
+    int nothing;                /* it is said why, and all is well */
     store_launch_detail launch; /* the newest of the run's chain */
     char *database;             /* absolute */
     const char **sets;          /* ended by NULL; of the JSON below */
@@ -42,7 +42,8 @@ static void free_task(task *t)
 static int process_lives(const store_launch *l)
 {
     char path[64], host[256] = "", theirs[4096], ours[4096];
-    if (l->ended > 0 || l->pid <= 0 || gethostname(host, sizeof host - 1) != 0 || !l->host || strcmp(host, l->host) != 0)
+    if (l->ended > 0 || l->pid <= 0 || gethostname(host, sizeof host - 1) != 0 || !l->host ||
+        strcmp(host, l->host) != 0)
         return 0;
     snprintf(path, sizeof path, "/proc/%lld/exe", (long long)l->pid);
     ssize_t n = readlink(path, theirs, sizeof theirs), m = readlink("/proc/self/exe", ours, sizeof ours);
@@ -68,11 +69,13 @@ static int refuse_living(const arguments *a, store *s, int64_t launch)
         for (size_t i = 0; i < runs.count && !status; i++) {
             const store_run *r = &runs.run[i];
             if (r->state == STORE_RUNNING && r->alive == STORE_UNKNOWN)
-                status = command_fail(a->command, "run %lld is recorded as running on %s, and from here nobody can tell",
-                                      (long long)r->id, r->host ? r->host : "another host");
+                status =
+                    command_fail(a->command, "run %lld is recorded as running on %s, and from here nobody can tell",
+                                 (long long)r->id, r->host ? r->host : "another host");
             else if (r->state == STORE_RUNNING)
-                status = command_fail(a->command, "run %lld is running (process %lld); stop it with: perilune stop %lld",
-                                      (long long)r->id, (long long)r->pid, (long long)r->id);
+                status =
+                    command_fail(a->command, "run %lld is running (process %lld); stop it with: perilune stop %lld",
+                                 (long long)r->id, (long long)r->pid, (long long)r->id);
         }
         if (!status && process_lives(&l.launch))
             status = command_fail(a->command, "its script is still running (process %lld)", (long long)l.launch.pid);
@@ -92,7 +95,8 @@ static void look_at_state(task *t, const store_run *r)
         return;
     if (l->ended > 0 && l->exit_status == 0) {
         t->nothing = 1;
-        fprintf(stderr, "run %lld is %s: there is nothing to go on with\n", (long long)r->id, store_state_names[r->state]);
+        fprintf(stderr, "run %lld is %s: there is nothing to go on with\n", (long long)r->id,
+                store_state_names[r->state]);
     } else {
         fprintf(stderr, "run %lld is %s; going on with its script, which %s\n", (long long)r->id,
                 store_state_names[r->state], l->ended > 0 ? "did not end well" : "did not come to its end");
@@ -152,14 +156,17 @@ static int read_task(const arguments *a, store *s, task *t)
     if (store_read_run(s, t->run, &d, &e) != PLN_E_OK)
         return command_error(a->command, &e);
     if (!d.run.launch)
-        status = command_fail(a->command, "run %lld was recorded without its script, so that it cannot be executed again",
-                              (long long)t->run);
+        status =
+            command_fail(a->command, "run %lld was recorded without its script, so that it cannot be executed again",
+                         (long long)t->run);
     else if (store_newest_launch(s, d.run.launch, &newest, &e) != PLN_E_OK ||
              store_read_launch(s, newest, &t->launch, &e) != PLN_E_OK)
         status = command_error(a->command, &e);
     else if (!t->launch.launch.script.text || !t->launch.launch.script.name)
-        status = command_fail(a->command, "run %lld was typed in or recorded without its script's text, so that it cannot be "
-                                          "executed again", (long long)t->run);
+        status = command_fail(a->command,
+                              "run %lld was typed in or recorded without its script's text, so that it cannot be "
+                              "executed again",
+                              (long long)t->run);
     if (!status)
         status = refuse_living(a, s, newest);
     if (!status)
@@ -181,7 +188,8 @@ static int execute(const arguments *a, const task *t)
     if (arguments_integer(a, "threads", 1, 256, &threads))
         return CLI_MISUSED;
     if (l->folder && chdir(l->folder) != 0)
-        return command_fail(a->command, "cannot go to the folder that the script ran in, %s: %s", l->folder, strerror(errno));
+        return command_fail(a->command, "cannot go to the folder that the script ran in, %s: %s", l->folder,
+                            strerror(errno));
     compare_file(&l->script);
     char *const *args = (char *const *)(uintptr_t)l->args;
     const script_settings settings = {
@@ -221,10 +229,11 @@ const command command_resume = {
     .name = "resume",
     .summary = "Go on with a run that was interrupted or lost",
     .usage = "RUN [options]",
-    .text = "Executes the run's script again, as it was recorded, in the folder it ran in.  Fits that are done give back\n"
-            "their history and weights; the interrupted one goes on from its last checkpoint, and epochs that were\n"
-            "recorded after it are computed again and compared with their rows.  The result is the same, bit for bit.\n"
-            "RUN is a number, a uuid, or \"last\".",
+    .text =
+        "Executes the run's script again, as it was recorded, in the folder it ran in.  Fits that are done give back\n"
+        "their history and weights; the interrupted one goes on from its last checkpoint, and epochs that were\n"
+        "recorded after it are computed again and compared with their rows.  The result is the same, bit for bit.\n"
+        "RUN is a number, a uuid, or \"last\".",
     .options = options,
     .example = "perilune resume last",
     .min_words = 1,

@@ -17,7 +17,7 @@ static int resized(const picture *p, int64_t height, int64_t width, int64_t chan
     return status;
 }
 
-int picture_sample(const picture *p, int64_t height, int64_t width, int64_t channels, int raw, uint8_t *bytes,
+int picture_sample(const picture *p, int64_t height, int64_t width, int64_t channels, int digit, uint8_t *bytes,
                    normalise_report *report, error *e)
 {
     if (height < 1 || width < 1 || height > SIDE_MOST || width > SIDE_MOST || (channels != 1 && channels != 3))
@@ -25,7 +25,7 @@ int picture_sample(const picture *p, int64_t height, int64_t width, int64_t chan
                          "the model takes no pictures: its input is %lld x %lld x %lld, a picture has 1 or "
                          "3 channels and sides up to %d",
                          (long long)height, (long long)width, (long long)channels, SIDE_MOST);
-    if (raw || channels != 1 || height != width)
+    if (!digit || channels != 1 || height != width)
         return resized(p, height, width, channels, bytes, e);
     int64_t box = (height * NORMALISE_BOX + NORMALISE_FRAME / 2) / NORMALISE_FRAME;
     return normalise_digit(p, box < 1 ? 1 : (int)box, (int)height, bytes, report, e);

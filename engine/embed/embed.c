@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/picture_sample.h"
+#include "net/picture_input.h"
 #include "net/train.h"
 #include "net/weights.h"
 #include "picture/png.h"
@@ -101,12 +101,13 @@ int pln_model_predict(pln_model *x, const float *const *in, int64_t count, float
 
 static int read_sample(const pln_model *x, const char *path, uint8_t *bytes)
 {
-    const pln_slot *s = model_slot(x->m, x->m->inputs[0]);
+    picture_input in;
     picture p = {0};
-    if (x->m->ninputs != 1 || s->rank != 4)
-        return error_set(&last, PLN_E_INVALID, "the model takes no single picture");
-    int status = picture_read(path, &p, &last);
-    if (status == PLN_OK && (status = picture_sample(&p, s->shape[1], s->shape[2], s->shape[3], 0, bytes, NULL, &last)))
+    int status = model_picture_input(x->m, &in, &last);
+    if (status != PLN_OK || (status = picture_read(path, &p, &last)) != PLN_OK)
+        return status;
+    status = picture_sample(&p, in.height, in.width, in.channels, in.digit, bytes, NULL, &last);
+    if (status != PLN_OK)
         error_prefix(&last, "%s: ", path);
     picture_free(&p);
     return status;

@@ -30,9 +30,18 @@ static int set_dumped(json_t *metadata, const char *key, json_t *what)
     return ok;
 }
 
+/* A copy with the keys in order, so that equal contents give equal bytes. */
+static json_t *sorted_copy(const json_t *object)
+{
+    char *s = json_dumps(object, JSON_SORT_KEYS);
+    json_t *copy = s ? json_loads(s, 0, NULL) : NULL;
+    free(s);
+    return copy;
+}
+
 static json_t *model_metadata(const model *m, const json_t *extra)
 {
-    json_t *metadata = extra ? json_deep_copy(extra) : json_object();
+    json_t *metadata = extra ? sorted_copy(extra) : json_object();
     if (!metadata)
         return NULL;
     int ok = json_object_set_new(metadata, "format", json_string("perilune")) == 0 &&

@@ -1,6 +1,6 @@
 /* The registry: finds plugins by type name and loads them on first use.
  *
- * Folders are searched in order; the first found wins, and a second of the same kind and name is reported once.  A
+ * Folders are searched in order; the first found wins (`perilune plugins NAME` says which).  A
  * folder may hold a file `index` with lines "KIND NAME FILE" (the build writes one), so that nothing is opened in vain;
  * without one, the file named after the type is tried, then all others.  Plugins are never unloaded.
  *

@@ -18,8 +18,15 @@ enum { UPVALUES = 255, DEPTH = 200 };
 enum { OPCODE_GETUPVAL = 9, OPCODE_SETUPVAL = 10, OPCODE_GETTABUP = 11, OPCODE_SETTABUP = 15 };
 
 /* Kinds of constants (lobject.h): type + variant * 16. */
-enum { KIND_NIL = 0x00, KIND_FALSE = 0x01, KIND_TRUE = 0x11, KIND_INTEGER = 0x03, KIND_FLOAT = 0x13, KIND_SHORT = 0x04,
-       KIND_LONG = 0x14 };
+enum {
+    KIND_NIL = 0x00,
+    KIND_FALSE = 0x01,
+    KIND_TRUE = 0x11,
+    KIND_INTEGER = 0x03,
+    KIND_FLOAT = 0x13,
+    KIND_SHORT = 0x04,
+    KIND_LONG = 0x14
+};
 
 typedef struct reader {
     lua_State *L;
@@ -38,7 +45,8 @@ typedef struct constant {
 
 static int bad(reader *r)
 {
-    return script_fail(r->L, "a function cannot be hashed: its bytecode is not that of Lua 5.4 as this program knows it");
+    return script_fail(r->L,
+                       "a function cannot be hashed: its bytecode is not that of Lua 5.4 as this program knows it");
 }
 
 static const unsigned char *take(reader *r, size_t n)
@@ -159,9 +167,9 @@ static void read_function(reader *r, const int *parent, int nparent, int depth)
     if (depth > DEPTH)
         bad(r);
     luaL_checkstack(L, 8, "a function");
-    take_text(r, &unused); /* the source's name, absent in a stripped dump */
-    take_size(r);          /* the line where it begins */
-    take_size(r);          /* and ends */
+    take_text(r, &unused);       /* the source's name, absent in a stripped dump */
+    take_size(r);                /* the line where it begins */
+    take_size(r);                /* and ends */
     hash_part(r, take(r, 3), 3); /* parameters, vararg, stack */
     ncode = take_size(r);
     if (ncode > (size_t)(r->end - r->at) / 4)
@@ -236,7 +244,7 @@ static int function_code(lua_State *L)
     hash_begin(&r->h);
     if (memcmp(take(r, sizeof head - 1), head, sizeof head - 1) != 0)
         bad(r);
-    take(r, 16); /* an integer and a float that show the byte order */
+    take(r, 16);  /* an integer and a float that show the byte order */
     take_byte(r); /* how many upvalues */
     read_function(r, NULL, 0, 0);
     hash_end(&r->h, hex);

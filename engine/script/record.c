@@ -71,9 +71,10 @@ static int record_environment(store *s, error *e)
 {
     char cores[16];
     snprintf(cores, sizeof cores, "%d", lanes_available());
-    const store_pair pairs[] = {{"compiler", __VERSION__},  {"kernels", kernels_name()},  {"cores", cores},
-                                {"lua", LUA_RELEASE},       {"perilune", PERILUNE_VERSION}, {"sqlite", sqlite3_libversion()},
-                                {"system", PERILUNE_SYSTEM}};
+    const store_pair pairs[] = {
+        {"compiler", __VERSION__},  {"kernels", kernels_name()},    {"cores", cores},
+        {"lua", LUA_RELEASE},       {"perilune", PERILUNE_VERSION}, {"sqlite", sqlite3_libversion()},
+        {"system", PERILUNE_SYSTEM}};
     return store_launch_environment(s, pairs, sizeof pairs / sizeof *pairs, e);
 }
 
@@ -274,7 +275,8 @@ static int file(lua_State *L)
     error e;
     recording *r = check(L);
     int is_checkpoint = !strcmp(luaL_checkstring(L, 2), "checkpoint");
-    store_artifact a = {.name = luaL_checkstring(L, 3), .kind = luaL_checkstring(L, 4), .epoch = luaL_optinteger(L, 5, 0)};
+    store_artifact a = {
+        .name = luaL_checkstring(L, 3), .kind = luaL_checkstring(L, 4), .epoch = luaL_optinteger(L, 5, 0)};
     return answer(L, is_checkpoint ? recording_checkpoint(r, &a, &e) : recording_artifact(r, &a, &e), &e);
 }
 
@@ -381,20 +383,30 @@ static int finish(lua_State *L)
     return answer(L, recording_finish(r, &end, &e), &e);
 }
 
-static const luaL_Reg methods[] = {
-    {"id", id},           {"uuid", uuid},           {"param", param},     {"epoch", epoch},
-    {"metric", metric},   {"evaluation", evaluation}, {"file", file},     {"forget", forget},
-    {"dataset", uses_dataset}, {"plugins", plugins}, {"event", event},    {"log", log_line},
-    {"inexact", inexact}, {"tag", tag},             {"finish", finish},   {"stop_requested", stop_requested},
-    {NULL, NULL}};
+static const luaL_Reg methods[] = {{"id", id},
+                                   {"uuid", uuid},
+                                   {"param", param},
+                                   {"epoch", epoch},
+                                   {"metric", metric},
+                                   {"evaluation", evaluation},
+                                   {"file", file},
+                                   {"forget", forget},
+                                   {"dataset", uses_dataset},
+                                   {"plugins", plugins},
+                                   {"event", event},
+                                   {"log", log_line},
+                                   {"inexact", inexact},
+                                   {"tag", tag},
+                                   {"finish", finish},
+                                   {"stop_requested", stop_requested},
+                                   {NULL, NULL}};
 const script_type recording_type = {"perilune.recording", recording_release, methods};
 
 void record_register(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"launch", launch},         {"launch_git", launch_git},
-                                         {"launch_module", launch_module}, {"flush", flush},
-                                         {"notice", notice},         {"database", database},
-                                         {"run_folder", run_folder}, {"recording", recording_new},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"launch", launch},         {"launch_git", launch_git},   {"launch_module", launch_module},
+        {"flush", flush},           {"notice", notice},           {"database", database},
+        {"run_folder", run_folder}, {"recording", recording_new}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

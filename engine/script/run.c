@@ -119,7 +119,8 @@ static void show_place(const char *path, long number, const char *text)
         return;
     char *line = read_line(path, number);
     if (line)
-        show_line(line, number, leading_word(text, word, sizeof word) ? find_word(line, word, strlen(word)) : NULL, word);
+        show_line(line, number, leading_word(text, word, sizeof word) ? find_word(line, word, strlen(word)) : NULL,
+                  word);
     free(line);
 }
 
@@ -154,8 +155,9 @@ static int on_error(lua_State *L)
     int has_text = lua_type(L, 1) == LUA_TSTRING || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL;
     script_where(L, NULL);
     const char *where = lua_tostring(L, -1);
-    const char *text = has_text ? luaL_tolstring(L, 1, NULL)
-                                : lua_pushfstring(L, "the error is no text but a value of type %s", luaL_typename(L, 1));
+    const char *text = has_text
+                           ? luaL_tolstring(L, 1, NULL)
+                           : lua_pushfstring(L, "the error is no text but a value of type %s", luaL_typename(L, 1));
     lua_pushfstring(L, *where ? "%s: %s" : "%s%s", where, text);
     return 1;
 }

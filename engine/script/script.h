@@ -17,16 +17,16 @@
 
 /* What the command line says.  Texts are copied; NULL and 0 mean "not given". */
 typedef struct script_settings {
-    const char *script;       /* path of the script, as the user wrote it */
-    char *const *args;        /* its arguments */
+    const char *script; /* path of the script, as the user wrote it */
+    char *const *args;  /* its arguments */
     int nargs;
-    const char *database;     /* NULL: $PERILUNE_DB, else perilune.db */
-    const char *plugins;      /* folders, separated by colons */
-    const char *const *sets;  /* "name=value", ended by NULL */
+    const char *database;    /* NULL: $PERILUNE_DB, else perilune.db */
+    const char *plugins;     /* folders, separated by colons */
+    const char *const *sets; /* "name=value", ended by NULL */
     int has_seed;
     uint64_t seed;
-    int threads;              /* 0: $PERILUNE_THREADS, else as many as the machine offers */
-    int quiet;                /* no progress on stderr */
+    int threads; /* 0: $PERILUNE_THREADS, else as many as the machine offers */
+    int quiet;   /* no progress on stderr */
     /* A replay (`perilune resume`): the launch that is gone on with, 0: none, and what is executed in the files' stead. */
     int64_t resumes;
     const store_file *text;    /* of the script */

@@ -27,7 +27,7 @@ static int recipe_new(lua_State *L)
     *r = calloc(1, sizeof **r);
     if (!*r)
         return script_fail(L, "out of memory");
-    strncpy((*r)->where, where, sizeof (*r)->where - 1);
+    strncpy((*r)->where, where, sizeof(*r)->where - 1);
     return 1;
 }
 
@@ -135,9 +135,12 @@ static int settings(lua_State *L)
     return 3;
 }
 
-static const luaL_Reg recipe_methods[] = {{"optimizer", add_optimizer}, {"loss", add_loss},
-                                          {"metric", add_metric},       {"json", recipe_text},
-                                          {"metrics", metric_names},    {"settings", settings},
+static const luaL_Reg recipe_methods[] = {{"optimizer", add_optimizer},
+                                          {"loss", add_loss},
+                                          {"metric", add_metric},
+                                          {"json", recipe_text},
+                                          {"metrics", metric_names},
+                                          {"settings", settings},
                                           {NULL, NULL}};
 const script_type recipe_type = {"perilune.recipe", recipe_release, recipe_methods};
 
@@ -147,7 +150,7 @@ const script_type recipe_type = {"perilune.recipe", recipe_release, recipe_metho
 typedef struct training {
     trainer *t;
     const recipe *r;
-    int validated;          /* there is validation data: val_loss means something, even when it is NaN */
+    int validated; /* there is validation data: val_loss means something, even when it is NaN */
     float *class_weight, *sample_weight;
 } training;
 
@@ -380,10 +383,9 @@ static int position(lua_State *L)
     return 3;
 }
 
-static const luaL_Reg trainer_methods[] = {{"next", next_event}, {"stop", stop},       {"set", set_live},
-                                           {"rate", rate},       {"memory", memory},   {"digest", digest},
-                                           {"save", save},       {"restore", restore}, {"position", position},
-                                           {NULL, NULL}};
+static const luaL_Reg trainer_methods[] = {
+    {"next", next_event}, {"stop", stop}, {"set", set_live},    {"rate", rate},         {"memory", memory},
+    {"digest", digest},   {"save", save}, {"restore", restore}, {"position", position}, {NULL, NULL}};
 const script_type trainer_type = {"perilune.trainer", training_release, trainer_methods};
 
 /* core.evaluate(model, recipe, set, batch size) -> { loss=, accuracy= } */
@@ -405,8 +407,10 @@ static int evaluate_set(lua_State *L)
 
 void train_register(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"recipe", recipe_new},       {"trainer", trainer_new}, {"evaluate", evaluate_set},
-                                         {"fingerprint", fingerprint}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"recipe", recipe_new},
+                                         {"trainer", trainer_new},
+                                         {"evaluate", evaluate_set},
+                                         {"fingerprint", fingerprint},
+                                         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

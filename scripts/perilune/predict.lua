@@ -33,20 +33,6 @@ local function flatten(x, out)
    return out
 end
 
--- A path as a flat sample of the model's input; a digit is read as MNIST has them.
-local function read_picture(path, shape)
-   if #shape ~= 3 and #shape ~= 1 then
-      text.fail("predict: the model's input (%s) is no picture", text.shape(shape))
-   end
-   if #shape == 1 then -- a flattened picture: square and gray, such as 784
-      local side = math.tointeger(math.sqrt(shape[1]))
-      if not side then text.fail("predict: the model's input (%d numbers) is no picture", shape[1]) end
-      shape = { side, side, 1 }
-   end
-   if shape[1] == shape[2] and shape[3] == 1 then return core.digit(path, shape[1]) end
-   return core.picture(path, shape[1], shape[2], shape[3])
-end
-
 -- Numbers for each input of the model, and how many samples they are.
 local function numbers_of(handle, x)
    local shapes = handle:shapes()
@@ -119,7 +105,7 @@ function predict.predict(self, x, given)
    local handle = model.ready(self)
    local names = handle:classes()
    if type(x) == "string" then
-      return answers(handle:answer({ read_picture(x, handle:shapes()[1]) }, 1), names)[1]
+      return answers(handle:answer({ core.picture(handle, x) }, 1), names)[1]
    end
    if type(x) ~= "table" or getmetatable(x) ~= nil then
       text.fail("predict wants a path, a list of paths, a data set or numbers, got %s", text.show(x))

@@ -42,14 +42,16 @@ tap.test("what a function does counts, in nested functions too", function()
    differ("return function(e) return e.loss < 0.5 end", "return function(e) return e.loss <= 0.5 end")
    differ("return function(e) return e.loss end", "return function(e) return e.accuracy end")
    differ("return function(e) return 1 end", "return function(e) return 1.0 end")
-   differ("return function(e) return function() return 1 end end", "return function(e) return function() return 2 end end")
+   differ("return function(e) return function() return 1 end end",
+      "return function(e) return function() return 2 end end")
    differ("return function(...) return ... end", "return function(a) return a end")
 end)
 
 tap.test("values of upvalues count, whatever they are", function()
    local source = "local x = ...; return function() return x end"
    local different = {
-      nil, true, false, 1, 1.0, -0.0, 0.0, "1", "", 0 / 0, math.huge, { 1 }, { 1.0 }, { a = 1 }, { { 1 } }, { [true] = 1 },
+      nil, true, false, 1, 1.0, -0.0, 0.0, "1", "", 0 / 0, math.huge, { 1 }, { 1.0 }, { a = 1 }, { { 1 } },
+      { [true] = 1 },
       function() return 1 end, function() return 2 end, math.sin, math.cos, io.stderr, string, lab, lab.data,
       setmetatable({}, { __index = function() return 3 end }), setmetatable({}, { __index = function() return 4 end }),
    }
@@ -88,23 +90,28 @@ tap.test("globals count when they are reached, and only then", function()
 end)
 
 tap.test("tables and functions that reach themselves are hashed", function()
-   same("local t = {}; t.me = t; return function() return t end", "local t = {}; t.me = t\n return function() return t end")
-   same("local f; f = function(n) return n > 0 and f(n - 1) end; return f", "local g\ng = function(n) return n > 0 and g(n - 1) end\nreturn g")
+   same("local t = {}; t.me = t; return function() return t end",
+      "local t = {}; t.me = t\n return function() return t end")
+   same("local f; f = function(n) return n > 0 and f(n - 1) end; return f",
+      "local g\ng = function(n) return n > 0 and g(n - 1) end\nreturn g")
    differ("local a, b = {}, {}; a.x, b.x = b, a; return function() return a end",
       "local a, b = {}, {}; a.x, b.x = a, b; return function() return a end")
 end)
 
 tap.test("what cannot be hashed is named, with the place", function()
    local file <close> = io.open(tap.folder .. "/some.txt", "w")
-   tap.equal(why(make("local log = ...; return function() log:write 'x' end", file)), "upvalue 'log' of on_epoch is a file")
+   tap.equal(why(make("local log = ...; return function() log:write 'x' end", file)),
+      "upvalue 'log' of on_epoch is a file")
    tap.equal(why(make("local t = ...; return function() return t end", { deep = { file } })),
       "upvalue 't' of on_epoch.deep[1] is a file")
    tap.equal(why(make "local co = coroutine.create(print); return function() return co end"),
       "upvalue 'co' of on_epoch is a coroutine")
    tap.equal(why(make("local f = ...; return function() return f end", ("x"):gmatch "x")),
       "upvalue 'f' of on_epoch is a C function that is not known")
-   tap.equal(why(make "return function(name) return _G[name] end"), "global '_G' of on_epoch is the table of all globals")
-   tap.equal(why(make "return function(name) return _ENV[name] end"), "on_epoch uses the table of all globals as a value")
+   tap.equal(why(make "return function(name) return _G[name] end"),
+      "global '_G' of on_epoch is the table of all globals")
+   tap.equal(why(make "return function(name) return _ENV[name] end"),
+      "on_epoch uses the table of all globals as a value")
    tap.equal(why(make "local t = { [{}] = 1 }; return function() return t end"),
       "upvalue 't' of on_epoch has keys that are no text, number or boolean")
    rawset(_G, "handle", file)
@@ -175,8 +182,8 @@ end)
 
 tap.test("plain data come back as they were", function()
    local data = {
-      1, 2.5, -0.0, math.mininteger, math.huge, "", "\0\255 text", true, false, { { {} } }, [100] = "far", name = { x = 1 },
-      [1.5] = "half", [true] = 1,
+      1, 2.5, -0.0, math.mininteger, math.huge, "", "\0\255 text", true, false, { { {} } }, [100] = "far",
+      name = { x = 1 }, [1.5] = "half", [true] = 1,
    }
    local function equal(a, b, path)
       if type(a) ~= "table" then

@@ -194,7 +194,7 @@ enum {
     uint32_t option_stride;     /* sizeof(pln_option) as the plugin knew it */                                          \
     uint32_t opts_size;         /* sizeof the options struct */                                                         \
     const void *(*extension)(const char *id); /* [pure] may be NULL; see pln_host.extension */                          \
-    int (*migrate)(const pln_host *, uint32_t from, void *opts) /* [main] may be NULL */
+    int (*migrate)(const pln_host *, uint32_t from, void *opts) /* reserved: set NULL */
 
 typedef struct pln_layer {
     PLN_DESCRIPTOR;

@@ -233,7 +233,9 @@ const command command_resume = {
         "Executes the run's script again, as it was recorded, in the folder it ran in.  Fits that are done give back\n"
         "their history and weights; the interrupted one goes on from its last checkpoint, and epochs that were\n"
         "recorded after it are computed again and compared with their rows.  The result is the same, bit for bit.\n"
-        "RUN is a number, a uuid, or \"last\".",
+        "RUN is a number, a uuid, or \"last\".  Checkpoints are written each second ($PERILUNE_CHECKPOINT says "
+        "another\n"
+        "number of seconds), but never so often that they take more than 1 % of the time.",
     .options = options,
     .example = "perilune resume last",
     .min_words = 1,

@@ -102,12 +102,13 @@ function Checkpoint:remember(e)
    self.waiting[#self.waiting + 1] = { e = e, count = count(e) }
 end
 
--- The epochs' bytes; each is made once.
-function Checkpoint:history()
+-- The epochs' bytes; each is made once.  `over`: only when callbacks added to one.
+function Checkpoint:history(over)
+   for _, entry in ipairs(self.waiting) do self.extended = self.extended or count(entry.e) > entry.count end
+   if over and not self.extended then return "{}" end
    for _, entry in ipairs(self.waiting) do
       local bytes = plain.encode(entry.e) or plain.encode(plain_fields(entry.e))
       self.epochs[#self.epochs + 1] = plain.encode(entry.e.epoch) .. bytes
-      self.extended = self.extended or count(entry.e) > entry.count
    end
    self.waiting = {}
    return table.concat(self.epochs) .. "}"
@@ -116,12 +117,11 @@ end
 --- All of it, as bytes; `over`: of a fit that has ended, whose epochs are in the database unless callbacks added to
 -- them.
 function Checkpoint:bytes(over)
-   local epochs = self:history()
    local variables = {}
    for i, entry in ipairs(self.functions) do variables[i] = self:variables(entry) end
    return assert(plain.encode {
       version = 1, hooks = self:hooks(), variables = variables, stopped = self.f.stopped or false,
-      rate = self.f.learning_rate, epochs = over and not self.extended and "{}" or epochs,
+      rate = self.f.learning_rate, epochs = self:history(over),
    })
 end
 

@@ -116,6 +116,7 @@ end
 ------------------------------------------------------------------------------------------------- the history
 
 local History = { __name = "history" }
+History.__hash = { "names", "loss", "val_loss", "best_epoch", "stopped" } -- see hash.lua
 History.__index = function(_, key)
    return type(key) == "string" and key:find "^val_" and text.fail("the history has no '%s'; fit had no validation data",
       key) or nil

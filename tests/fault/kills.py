@@ -121,7 +121,7 @@ def differences(a, b, path="result"):
         return [d for key in a for d in differences(a[key], b[key], "%s.%s" % (path, key))]
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
         return [d for i in range(len(a)) for d in differences(a[i], b[i], "%s[%d]" % (path, i))]
-    return [] if a == b else ["%s: %r, undisturbed %r" % (path, a, b)]
+    return [] if a == b else ["%s: %.300r, undisturbed %.300r" % (path, a, b)]
 
 
 def look_at_the_dead(place):

@@ -7,7 +7,7 @@ local nn, optim = lab.nn, lab.optim
 
 lab.experiment { name = "fault", seed = 5 }
 
-local samples, epochs = lab.param("samples", 600), lab.param("epochs", 60)
+local samples, epochs, patience = lab.param("samples", 600), lab.param("epochs", 60), lab.param("patience", 3)
 local data = lab.data.digits { count = samples, seed = 3 }
 local noise = { sum = 0, drawn = 0 }
 local best
@@ -31,7 +31,9 @@ for fit = 1, 2 do
    local history = model:fit {
       data, validation_split = 0.25, epochs = epochs, batch_size = 16,
       callbacks = {
-         lab.EarlyStopping { monitor = "val_loss", patience = fit == 1 and 3 or epochs, restore_best_weights = true },
+         lab.EarlyStopping {
+            monitor = "val_loss", patience = fit == 1 and patience or epochs, restore_best_weights = true,
+         },
          lab.CSVLogger(("fit%d.csv"):format(fit)), wanderer,
       },
       on_epoch = function(e)

@@ -1,10 +1,12 @@
 """A database that is locked, read-only, full, somebody else's or newer; two runs at once.  Nothing recorded is lost."""
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "cli"))
@@ -93,6 +95,39 @@ freed = end(process)
 t.ok(freed.status == 0 and bits(folder, "where r.launch = 2") == truth and "spill" not in freed.err and sound(folder),
      "a database that is freed during the run gets everything", freed)
 holder.close()
+
+# A long run, because a checkpoint may take 1 % of the time.
+LONG = ["run", "train.lua", "--quiet", "--set", "samples=10000", "--set", "patience=60"]
+folder = place("undisturbed long")
+long_run = perilune(folder, *LONG)
+long_truth = bits(folder)
+folder = place("locked and killed")
+process = start(folder, *LONG, env={"PERILUNE_CHECKPOINT": "0"})
+while process.poll() is None:
+    try:
+        if query(folder, "select count(*) from epochs")[0][0] >= 2:
+            break
+    except sqlite3.OperationalError:
+        pass
+    time.sleep(0.005)
+holder = connect(folder)
+holder.execute("begin immediate")
+rows = query(folder, "select r.id, count(e.epoch), r.uuid from runs r left join epochs e on e.run = r.id group by 1")
+saved = os.path.join(folder, "test.db.d", rows[-1][2], "checkpoint.safetensors")
+began = time.time()
+while process.poll() is None and not (os.path.exists(saved) and os.stat(saved).st_mtime > began + 0.3):
+    time.sleep(0.005)
+alive = process.poll() is None
+process.kill()
+end(process)
+holder.execute("rollback")
+holder.close()
+resumed = perilune(folder, "resume", "last", "--quiet")
+events = query(folder, "select message from events where kind = 'resumed'")
+t.ok(alive and resumed.status == 0 and resumed.out == long_run.out and bits(folder) == long_truth and sound(folder),
+     "epochs that nobody could commit travel in the checkpoint", (alive, rows, resumed, events))
+where = re.match(r"(?:in|after) epoch (\d+).*; 0 recorded epochs", events[0][0] or "") if events else None
+t.ok(where and int(where.group(1)) > rows[-1][1] + 1, "and are not computed again", (rows, events))
 
 # -------------------------------------------------------------------------------------------- two at once
 folder = place("two at once")

@@ -12,6 +12,16 @@ local function line(e, names, separator)
    return table.concat(cells, separator) .. "\n"
 end
 
+-- What came after the checkpoint is written again.  By another name, so that being killed here loses nothing.
+local function cut(self, path, before)
+   local draft = path .. ".tmp"
+   local file, why = io.open(draft, "w")
+   local done = file and file:write(before)
+   done = file and file:close() and done
+   if done then done, why = os.rename(draft, path) end
+   if not done then self:fail("cannot write: %s", why or path) end
+end
+
 return callbacks.define {
    name = "CSVLogger",
    options = {
@@ -25,14 +35,15 @@ return callbacks.define {
       local o = self.options
       local path = o.filename or o[1]
       if not path then self:fail("it needs filename = \"log.csv\"") end
-      local known, before = (o.append or fit.resumed) and io.open(path, "r"), ""
+      local keep = o.append or fit.resumed
+      local known, before = keep and io.open(path, "r"), ""
       if known then
          before = known:read(fit.resumed and self.state.bytes or "a") or ""
          known:close()
       end
-      local file, why = io.open(path, o.append and not fit.resumed and "a" or "w")
+      if fit.resumed then cut(self, path, before) end
+      local file, why = io.open(path, keep and "a" or "w")
       if not file then self:fail("cannot write: %s", why) end
-      if fit.resumed then file:write(before) end -- what came after the checkpoint is written again
       self.file, self.headed, self.state = file, before ~= "", { bytes = #before }
    end,
 

@@ -59,7 +59,8 @@ local function class_weights(weights, set)
          text.fail("fit: class_weight: there is no class %s; classes are 0 to %d", text.show(label), set.nclasses - 1)
       end
       if type(weight) ~= "number" or not (weight >= 0 and weight < math.huge) then
-         text.fail("fit: class_weight: class %d has the weight %s; weights are numbers from 0", label, text.show(weight))
+         text.fail("fit: class_weight: class %d has the weight %s; weights are numbers from 0", label,
+            text.show(weight))
       end
       list[label + 1] = weight
    end
@@ -118,8 +119,8 @@ end
 local History = { __name = "history" }
 History.__hash = { "names", "loss", "val_loss", "best_epoch", "stopped" } -- see hash.lua
 History.__index = function(_, key)
-   return type(key) == "string" and key:find "^val_" and text.fail("the history has no '%s'; fit had no validation data",
-      key) or nil
+   return type(key) == "string" and key:find "^val_"
+      and text.fail("the history has no '%s'; fit had no validation data", key) or nil
 end
 History.__tostring = function(self)
    local lines = {}

@@ -42,7 +42,9 @@ function session.experiment(given)
       note = { "string" },
    })
    for i, tag in ipairs(o.tags) do
-      if type(tag) ~= "string" or tag == "" then text.fail("experiment: tag %d must be a word, got %s", i, text.show(tag)) end
+      if type(tag) ~= "string" or tag == "" then
+         text.fail("experiment: tag %d must be a word, got %s", i, text.show(tag))
+      end
    end
    experiment = { name = o.name or o[1], seed = o.seed or 0, tags = o.tags, note = o.note }
    session.seed_lua()

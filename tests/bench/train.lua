@@ -24,7 +24,9 @@ function nets.cnn()
 end
 
 function nets.mlp()
-   return { nn.Flatten {}, nn.Dense { units = 128, activation = "relu" }, nn.Dense { units = 10, activation = "softmax" } }
+   return {
+      nn.Flatten {}, nn.Dense { units = 128, activation = "relu" }, nn.Dense { units = 10, activation = "softmax" },
+   }
 end
 
 nets["two-conv"] = function()

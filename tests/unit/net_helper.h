@@ -16,17 +16,19 @@
 static error why;
 
 /* A call that must succeed; its message is shown when it does not. */
-#define DONE(call)                                                                                                      \
-    do {                                                                                                                \
-        if ((call) != PLN_OK)                                                                                           \
-            fail_msg("%s: %s", #call, why.text);                                                                        \
+#define DONE(call)                                                                                                     \
+    do {                                                                                                               \
+        if ((call) != PLN_OK)                                                                                          \
+            fail_msg("%s: %s", #call, why.text);                                                                       \
     } while (0)
 
 #define INTEGER(n, v) ((option_value){.name = (n), .kind = VALUE_INT, .integer = (v)})
 #define REAL(n, v)    ((option_value){.name = (n), .kind = VALUE_REAL, .real = (v)})
 #define TEXT(n, v)    ((option_value){.name = (n), .kind = VALUE_TEXT, .text = (v)})
-#define LIST(n, ...)                                                                                                    \
-    ((option_value){.name = (n), .kind = VALUE_LIST, .list = (const double[]){__VA_ARGS__},                            \
+#define LIST(n, ...)                                                                                                   \
+    ((option_value){.name = (n),                                                                                       \
+                    .kind = VALUE_LIST,                                                                                \
+                    .list = (const double[]){__VA_ARGS__},                                                             \
                     .count = sizeof((const double[]){__VA_ARGS__}) / sizeof(double)})
 
 static inline registry *plugins_of_this_build(void)
@@ -46,8 +48,9 @@ static inline void chain(model *m, value *at, const char *type, const option_val
     layer_free(l);
     *at = out[0];
 }
-#define CHAIN(m, at, type, ...)                                                                                         \
-    chain(m, at, type, (const option_value[]){__VA_ARGS__}, sizeof((const option_value[]){__VA_ARGS__}) / sizeof(option_value))
+#define CHAIN(m, at, type, ...)                                                                                        \
+    chain(m, at, type, (const option_value[]){__VA_ARGS__},                                                            \
+          sizeof((const option_value[]){__VA_ARGS__}) / sizeof(option_value))
 
 static inline model *new_model(registry *r)
 {
@@ -100,9 +103,10 @@ static inline dataset *quarters(int64_t n)
             pixels[i * 64 + p] = (uint8_t)(noise + (quarter == labels[i] ? 100 : 0));
         }
     }
-    storage_parts parts = {.name = "quarters", .part = "train", .count = n, .ninputs = 1, .has_target = 1, .nclasses = 4};
-    parts.inputs[0] = (column){.name = "image", .dtype = PLN_U8, .rank = 3, .shape = {8, 8, 1}, .scale = 1 / 255.0f,
-                               .bytes = pixels};
+    storage_parts parts = {
+        .name = "quarters", .part = "train", .count = n, .ninputs = 1, .has_target = 1, .nclasses = 4};
+    parts.inputs[0] =
+        (column){.name = "image", .dtype = PLN_U8, .rank = 3, .shape = {8, 8, 1}, .scale = 1 / 255.0f, .bytes = pixels};
     parts.target = (column){.name = "label", .dtype = PLN_I32, .bytes = labels};
     dataset *set;
     DONE(dataset_make(&parts, &set, &why));

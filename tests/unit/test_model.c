@@ -73,10 +73,12 @@ static void initial_weights_follow_the_seed_and_the_names_alone(void **state)
     finish_model(d, at, 1);
     const float *p = NULL, *q = NULL;
     for (int i = 0; i < a->nparameters; i++)
-        if (strcmp(a->layers[a->parameters[i].layer]->name, "dense_1") == 0 && strcmp(a->parameters[i].name, "kernel") == 0)
+        if (strcmp(a->layers[a->parameters[i].layer]->name, "dense_1") == 0 &&
+            strcmp(a->parameters[i].name, "kernel") == 0)
             p = model_parameter(a, i);
     for (int i = 0; i < d->nparameters; i++)
-        if (strcmp(d->layers[d->parameters[i].layer]->name, "dense_1") == 0 && strcmp(d->parameters[i].name, "kernel") == 0)
+        if (strcmp(d->layers[d->parameters[i].layer]->name, "dense_1") == 0 &&
+            strcmp(d->parameters[i].name, "kernel") == 0)
             q = model_parameter(d, i);
     assert_non_null(p);
     assert_non_null(q);
@@ -144,8 +146,9 @@ static void other_shapes_at_the_second_use_are_refused(void **state)
     DONE(model_apply(m, in, NULL, 0, x, NULL, &why));
     DONE(model_apply(m, dense, x, 1, y, NULL, &why));
     assert_int_equal(model_apply(m, dense, y, 1, z, NULL, &why), PLN_E_INVALID);
-    assert_string_equal(why.text, "a.lua:2: Dense 'dense' is used twice with inputs of different shapes: its kernel would be "
-                                  "(3, 3) here and (6, 3) there");
+    assert_string_equal(why.text,
+                        "a.lua:2: Dense 'dense' is used twice with inputs of different shapes: its kernel would be "
+                        "(3, 3) here and (6, 3) there");
     layer_free(in);
     layer_free(dense);
     model_free(m);

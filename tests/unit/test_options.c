@@ -14,20 +14,49 @@ typedef struct thing {
 
 static const char *const MODES[] = {"valid", "same", NULL};
 static const pln_option OPTIONS[] = {
-    {.name = "units", .help = "how many", .type = PLN_INT, .flags = PLN_REQUIRED, .offset = offsetof(thing, units), .lo = 1,
+    {.name = "units",
+     .help = "how many",
+     .type = PLN_INT,
+     .flags = PLN_REQUIRED,
+     .offset = offsetof(thing, units),
+     .lo = 1,
      .hi = 1e9},
-    {.name = "rate", .help = "a part", .type = PLN_REAL, .flags = PLN_LIVE | PLN_OPEN_HI, .offset = offsetof(thing, rate),
-     .dflt = 0.25, .lo = 0, .hi = 1},
+    {.name = "rate",
+     .help = "a part",
+     .type = PLN_REAL,
+     .flags = PLN_LIVE | PLN_OPEN_HI,
+     .offset = offsetof(thing, rate),
+     .dflt = 0.25,
+     .lo = 0,
+     .hi = 1},
     {.name = "flag", .help = "whether", .type = PLN_BOOL, .offset = offsetof(thing, flag), .dflt = 1},
     {.name = "mode", .help = "which", .type = PLN_CHOICE, .offset = offsetof(thing, mode), .dflt = 1, .choices = MODES},
-    {.name = "size", .help = "how large", .type = PLN_INTS, .flags = PLN_SPREAD, .offset = offsetof(thing, size),
-     .max_count = 2, .dflt = 1, .lo = 1, .hi = 100},
-    {.name = "shape", .help = "dimensions", .type = PLN_INTS, .flags = PLN_POSITIONAL, .offset = offsetof(thing, shape),
-     .max_count = 7, .count_offset = offsetof(thing, shape_count)},
+    {.name = "size",
+     .help = "how large",
+     .type = PLN_INTS,
+     .flags = PLN_SPREAD,
+     .offset = offsetof(thing, size),
+     .max_count = 2,
+     .dflt = 1,
+     .lo = 1,
+     .hi = 100},
+    {.name = "shape",
+     .help = "dimensions",
+     .type = PLN_INTS,
+     .flags = PLN_POSITIONAL,
+     .offset = offsetof(thing, shape),
+     .max_count = 7,
+     .count_offset = offsetof(thing, shape_count)},
     {.name = "word", .help = "a text", .type = PLN_TEXT, .offset = offsetof(thing, word), .dflt_text = "so"},
 };
-static const plugin_head HEAD = {.size = sizeof(plugin_head), .kind = PLN_LAYER, .id = "test", .name = "Thing", .help = "",
-                                 .noptions = 7, .options = OPTIONS, .option_stride = sizeof(pln_option),
+static const plugin_head HEAD = {.size = sizeof(plugin_head),
+                                 .kind = PLN_LAYER,
+                                 .id = "test",
+                                 .name = "Thing",
+                                 .help = "",
+                                 .noptions = 7,
+                                 .options = OPTIONS,
+                                 .option_stride = sizeof(pln_option),
                                  .opts_size = sizeof(thing)};
 
 static void defaults_fill_what_is_not_given(void **state)
@@ -46,8 +75,12 @@ static void values_of_every_type_are_taken(void **state)
 {
     (void)state;
     options o;
-    const option_value v[] = {REAL("units", 7.0), INTEGER("rate", 0), LIST("size", 3, 4), LIST(NULL, 28, 28, 1),
-                              TEXT("mode", "valid"), TEXT("word", "other"),
+    const option_value v[] = {REAL("units", 7.0),
+                              INTEGER("rate", 0),
+                              LIST("size", 3, 4),
+                              LIST(NULL, 28, 28, 1),
+                              TEXT("mode", "valid"),
+                              TEXT("word", "other"),
                               {.name = "flag", .kind = VALUE_BOOL, .integer = 0}};
     DONE(options_make(&HEAD, v, 7, NULL, &o, &why));
     const thing *t = o.bytes;
@@ -56,8 +89,9 @@ static void values_of_every_type_are_taken(void **state)
     assert_string_equal(t->word, "other");
     json_t *j = options_json(&HEAD, o.bytes);
     char *s = json_dumps(j, JSON_COMPACT);
-    assert_string_equal(s, "{\"units\":7,\"rate\":0.0,\"flag\":false,\"mode\":\"valid\",\"size\":[3,4],\"shape\":[28,28,1],"
-                           "\"word\":\"other\"}");
+    assert_string_equal(
+        s, "{\"units\":7,\"rate\":0.0,\"flag\":false,\"mode\":\"valid\",\"size\":[3,4],\"shape\":[28,28,1],"
+           "\"word\":\"other\"}");
     free(s);
     json_decref(j);
     options_free(&o);
@@ -89,7 +123,8 @@ static void what_does_not_fit_is_said_in_full(void **state)
         {{.name = "word", .kind = VALUE_OTHER, .text = "a function"},
          "Thing: option 'word' must be a string, not a function"},
         {INTEGER("unit", 3), "Thing: unknown option 'unit' (did you mean 'units'?)"},
-        {INTEGER("xyzzy", 3), "Thing: unknown option 'xyzzy'; it has units, rate, flag, mode, size, shape, word, extra"},
+        {INTEGER("xyzzy", 3),
+         "Thing: unknown option 'xyzzy'; it has units, rate, flag, mode, size, shape, word, extra"},
     };
     const char *const extra[] = {"extra", NULL};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

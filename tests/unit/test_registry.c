@@ -127,7 +127,8 @@ static void a_plan_that_declares_nonsense_is_refused_at_the_line(void **state)
     (void)state;
     DONE(apply_good("bad_good.so"));
     assert_int_equal(apply_good("bad_slot.so"), PLN_E_INVALID);
-    assert_string_equal(why.text, "x.lua:5: Good: slot 1 (no name) is wrong: an output's first dimension must be PLN_BATCH");
+    assert_string_equal(why.text,
+                        "x.lua:5: Good: slot 1 (no name) is wrong: an output's first dimension must be PLN_BATCH");
     assert_int_equal(apply_good("bad_index.so"), PLN_E_INVALID);
     assert_non_null(strstr(why.text, "slot 1 means input 5; there are 1"));
     assert_int_equal(apply_good("bad_silent.so"), PLN_E_INVALID);

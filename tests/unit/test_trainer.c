@@ -34,7 +34,8 @@ static int end(void **state)
 
 static fit_options three_epochs(const setup *s)
 {
-    return (fit_options){.train = s->train, .validation = s->train, .epochs = 3, .batch_size = 32, .seed = 7, .shuffle = 1};
+    return (fit_options){
+        .train = s->train, .validation = s->train, .epochs = 3, .batch_size = 32, .seed = 7, .shuffle = 1};
 }
 
 static void digest_at(const setup *s, int count, char hex[HASH_HEX])

@@ -89,15 +89,20 @@ static void every_lie_of_a_header_is_caught(void **state)
         {"{", 0, "its header is no JSON object"},
         {"[1]", 0, "its header is no JSON object"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, "outside the file"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "needs 8 bytes by its shape, its offsets give 4"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4,
+         "needs 8 bytes by its shape, its offsets give 4"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, "no proper shape"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,8]}}", 8, "no proper shape"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0, "no proper shape"},
-        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, "dtype 'F64', which this program does not read"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "overlaps another one or leaves a hole"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 8, "4 bytes at the end belong to no tensor"},
+        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8,
+         "dtype 'F64', which this program does not read"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8,
+         "overlaps another one or leaves a hole"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 8,
+         "4 bytes at the end belong to no tensor"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
-         "\"data_offsets\":[0,4]}}", 4, "overlaps another one or leaves a hole"},
+         "\"data_offsets\":[0,4]}}",
+         4, "overlaps another one or leaves a hole"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", 4, "outside the file"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[\"0\",4]}}", 4, "outside the file"},
         {"{\"a\":7}", 0, "dtype '(none)'"},
@@ -155,8 +160,10 @@ static void a_model_whose_plugin_is_missing_says_which(void **state)
 {
     (void)state;
     model *m;
-    json_t *j = json_loads("{\"format\":1,\"layers\":[{\"name\":\"s\",\"type\":\"Snake\",\"plugin\":\"org.you.snake\",\"version\":3,"
-                           "\"options\":{}}],\"uses\":[],\"outputs\":[]}", 0, NULL);
+    json_t *j = json_loads(
+        "{\"format\":1,\"layers\":[{\"name\":\"s\",\"type\":\"Snake\",\"plugin\":\"org.you.snake\",\"version\":3,"
+        "\"options\":{}}],\"uses\":[],\"outputs\":[]}",
+        0, NULL);
     assert_int_equal(model_from_json(plugins, j, &m, &why), PLN_E_MISSING);
     assert_non_null(strstr(why.text, "needs the layer 'Snake' of the plugin 'org.you.snake', version 3"));
     json_decref(j);

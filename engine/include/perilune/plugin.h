@@ -21,6 +21,8 @@
  *   [any]    called on any lane, several at once for different pieces; touches only what its arguments name;
  *   [pure]   any thread, no effects, the same answer each time.
  */
+/* Laid out by hand, to be read: */
+/* clang-format off */
 #ifndef PERILUNE_PLUGIN_H
 #define PERILUNE_PLUGIN_H
 

@@ -1,7 +1,8 @@
 /* Plugins with one thing wrong each, chosen by a macro; without one, a layer "Good" that passes its input on. */
 #include <perilune/plugin.h>
 
-__attribute__((unused)) static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode, const pln_slot *const *in, uint32_t nin)
+__attribute__((unused)) static int plan(const pln_host *h, pln_plan *p, const void *opts, int mode,
+                                        const pln_slot *const *in, uint32_t nin)
 {
     (void)opts;
     (void)mode;

@@ -156,7 +156,7 @@ int command_run_words(const command *c, int argc, char *const *argv)
         command_fail(c, "out of memory");
         goto fail;
     }
-    for (; i < argc && strcmp(argv[i], "--"); i++) {
+    for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (argv[i][0] != '-' || !argv[i][1]) { /* "-" alone is a word */
             words[nwords++] = argv[i];
             continue;

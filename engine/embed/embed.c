@@ -116,8 +116,8 @@ static int read_sample(const pln_model *x, const char *path, uint8_t *bytes)
 int pln_model_predict_png(pln_model *x, const char *path, float *out)
 {
     int64_t n = pln_model_input_size(x, 0);
-    uint8_t *bytes = malloc((size_t)n);
-    float *numbers = malloc((size_t)n * sizeof *numbers);
+    uint8_t *bytes = malloc((size_t)n + 1);
+    float *numbers = malloc(((size_t)n + 1) * sizeof *numbers);
     int status = bytes && numbers ? read_sample(x, path, bytes) : error_memory(&last);
     if (status == PLN_OK) {
         for (int64_t i = 0; i < n; i++)

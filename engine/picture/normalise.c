@@ -171,7 +171,7 @@ static int fit(const drawing *from, int box, int frame, drawing *to, error *e)
  * TIE keeps rounding from tipping them. */
 static int64_t place(double mass, int64_t size, int frame)
 {
-    int64_t at = (int64_t)ceil(frame / 2 - 0.5 - TIE - mass);
+    int64_t middle = frame / 2, at = (int64_t)ceil((double)middle - 0.5 - TIE - mass);
     at = at > frame - size ? frame - size : at;
     return at < 0 ? 0 : at;
 }

@@ -267,7 +267,7 @@ int registry_load(registry *r, const char *path, error *e)
 
 const char **registry_names(registry *r, uint32_t kind)
 {
-    const char **names = calloc((size_t)(r->nindex + r->nentries + 1), sizeof *names);
+    const char **names = calloc((size_t)r->nindex + (size_t)r->nentries + 1, sizeof *names);
     int n = 0;
     for (int i = 0; names && i < r->nindex + r->nentries; i++) {
         uint32_t k = i < r->nindex ? r->index[i].kind : r->entries[i - r->nindex]->kind;

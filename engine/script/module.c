@@ -45,7 +45,7 @@ static int list_files(lua_State *L)
     const char *prefix = luaL_checklstring(L, 1, &n);
     lua_newtable(L);
     for (const library_file *f = library_files; f->name; f++) {
-        if (strncmp(f->name, prefix, n))
+        if (strncmp(f->name, prefix, n) != 0)
             continue;
         lua_pushstring(L, f->name + n);
         lua_rawseti(L, -2, ++count);

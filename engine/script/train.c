@@ -286,8 +286,7 @@ static void event_fields(lua_State *L, const training *t, const trainer_event *v
         return;
     set_real(L, "val_loss", v->val_loss);
     for (int i = 0; i < r->nmetrics; i++) {
-        memcpy(name, "val_", 4);
-        strcpy(name + 4, r->metrics[i].name);
+        snprintf(name, sizeof name, "val_%s", r->metrics[i].name);
         set_real(L, name, v->val_metrics[i]);
     }
 }

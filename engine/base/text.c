@@ -323,3 +323,28 @@ int text_parse_integer(const char *s, int64_t *value)
     *value = (int64_t)read;
     return 1;
 }
+
+int text_is_utf8(const char *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    while (*p) {
+        uint32_t code = *p++, least;
+        int more = code < 0x80                   ? 0
+                   : code >= 0xC2 && code < 0xE0 ? 1
+                   : code >= 0xE0 && code < 0xF0 ? 2
+                   : code >= 0xF0 && code < 0xF5 ? 3
+                                                 : -1;
+        if (more < 0)
+            return 0;
+        least = more == 0 ? 0 : more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
+        code &= more == 0 ? 0x7Fu : 0x3Fu >> more;
+        for (; more > 0; more--, p++) {
+            if ((*p & 0xC0) != 0x80)
+                return 0;
+            code = code << 6 | (*p & 0x3Fu);
+        }
+        if (code < least || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
+            return 0;
+    }
+    return 1;
+}

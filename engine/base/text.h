@@ -21,6 +21,9 @@ void text_add_bytes(text *t, const void *bytes, size_t count);
 void text_format(text *t, const char *format, ...) ERROR_FORMAT(2, 3);
 void text_free(text *t);
 
+/* Is it UTF-8, without overlong forms and surrogates? */
+int text_is_utf8(const char *s);
+
 /* A copy in malloc'd memory, NULL when there is none (or `s` is NULL). */
 char *text_copy(const char *s);
 

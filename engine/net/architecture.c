@@ -35,8 +35,13 @@ static json_t *value_json(const model *m, value v, const int *use_of)
 static json_t *use_json(const model *m, const node *x, const int *layer_of, const int *use_of)
 {
     json_t *in = json_array();
-    for (int i = 0; in && i < x->nin; i++)
-        json_array_append_new(in, value_json(m, x->in[i], use_of));
+    int failed = !in;
+    for (int i = 0; i < x->nin; i++)
+        failed |= json_array_append_new(in, value_json(m, x->in[i], use_of)) != 0;
+    if (failed) {
+        json_decref(in);
+        return NULL;
+    }
     return json_pack("{s:i, s:o}", "layer", layer_of[x->layer], "in", in);
 }
 
@@ -45,28 +50,27 @@ json_t *model_json(const model *m)
     json_t *layers = json_array(), *uses = json_array(), *outputs = json_array();
     int *layer_of = calloc((size_t)m->nlayers + 1, sizeof *layer_of);
     int *use_of = calloc((size_t)m->nnodes + 1, sizeof *use_of);
-    if (!layers || !uses || !outputs || !layer_of || !use_of) {
+    int failed = !layers || !uses || !outputs || !layer_of || !use_of;
+    for (int i = 0, n = 0; i < m->nlayers && !failed; i++)
+        if (!m->layers[i]->hidden) {
+            layer_of[i] = n++;
+            failed |= json_array_append_new(layers, layer_json(m->layers[i])) != 0;
+        }
+    for (int i = 0, n = 0; i < m->nnodes && !failed; i++)
+        if (!m->layers[m->nodes[i]->layer]->hidden) {
+            use_of[i] = n++;
+            failed |= json_array_append_new(uses, use_json(m, m->nodes[i], layer_of, use_of)) != 0;
+        }
+    for (int i = 0; i < m->noutputs && !failed; i++)
+        failed |= json_array_append_new(outputs, value_json(m, m->outputs[i], use_of)) != 0;
+    free(layer_of);
+    free(use_of);
+    if (failed) {
         json_decref(layers);
         json_decref(uses);
         json_decref(outputs);
-        free(layer_of);
-        free(use_of);
         return NULL;
     }
-    for (int i = 0, n = 0; i < m->nlayers; i++)
-        if (!m->layers[i]->hidden) {
-            layer_of[i] = n++;
-            json_array_append_new(layers, layer_json(m->layers[i]));
-        }
-    for (int i = 0, n = 0; i < m->nnodes; i++)
-        if (!m->layers[m->nodes[i]->layer]->hidden) {
-            use_of[i] = n++;
-            json_array_append_new(uses, use_json(m, m->nodes[i], layer_of, use_of));
-        }
-    for (int i = 0; i < m->noutputs; i++)
-        json_array_append_new(outputs, value_json(m, m->outputs[i], use_of));
-    free(layer_of);
-    free(use_of);
     return json_pack("{s:i, s:o, s:o, s:o}", "format", 1, "layers", layers, "uses", uses, "outputs", outputs);
 }
 

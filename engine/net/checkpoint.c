@@ -8,7 +8,7 @@
 
 #include "net/weights.h"
 
-#define FIELDS 7
+#define FIELDS 9
 
 /* ---- saving ---- */
 
@@ -33,6 +33,8 @@ static void pack(const trainer *t, int64_t out[FIELDS])
     memcpy(&out[4], &t->at.loss, sizeof t->at.loss);
     memcpy(&out[5], &rate, sizeof rate);
     memcpy(&out[6], &t->grad_norm, sizeof t->grad_norm);
+    memcpy(&out[7], &t->at.training, sizeof t->at.training);
+    memcpy(&out[8], &t->at.validation, sizeof t->at.validation);
 }
 
 int trainer_save(const trainer *t, const char *path, error *e)
@@ -67,7 +69,7 @@ int trainer_save_with(const trainer *t, const void *extra, size_t count, const c
                                         .shape = {(int64_t)count},
                                         .count = (int64_t)count,
                                         .data = extra};
-    json_t *metadata = json_pack("{s:s}", "format", "perilune.checkpoint/1");
+    json_t *metadata = json_pack("{s:s}", "format", "perilune.checkpoint/2");
     int status = metadata ? weights_write(path, tensors, n, metadata, e) : error_memory(e);
     json_decref(metadata);
     return status;
@@ -135,6 +137,8 @@ static int restore(trainer *t, const weights_file *f, const char *path, error *e
     if (t->rate_offset >= 0)
         memcpy((char *)t->r->optimizer.opts.bytes + t->rate_offset, &at[5], sizeof(double));
     memcpy(&t->grad_norm, &at[6], sizeof t->grad_norm);
+    memcpy(&t->at.training, &at[7], sizeof t->at.training);
+    memcpy(&t->at.validation, &at[8], sizeof t->at.validation);
     t->validating = 0;
     return PLN_OK;
 }
@@ -171,7 +175,7 @@ int trainer_restore_with(trainer *t, const char *path, void **extra, size_t *cou
     if (status != PLN_OK)
         return status;
     const char *format = weights_metadata(f, "format");
-    if (!format || strcmp(format, "perilune.checkpoint/1") != 0)
+    if (!format || strcmp(format, "perilune.checkpoint/2") != 0)
         status = error_set(e, PLN_E_FORMAT, "%s is no checkpoint of this program", path);
     else
         status = copy_extra(f, extra, count, e);

@@ -35,9 +35,13 @@ int slot_grows(const pln_slot *s)
 
 /* ---- arrays that grow ---- */
 
-int draft_buffer(draft *d, int64_t bytes)
+int draft_buffer(draft *d, int64_t floats, int64_t times)
 {
     plan *p = d->p;
+    int64_t bytes;
+    if (__builtin_mul_overflow(floats, times, &bytes) || bytes > BUFFER_MOST / 4)
+        return -1;
+    bytes *= 4;
     buffer *grown = realloc(p->buffers, (size_t)(p->nbuffers + 1) * sizeof *grown);
     if (!grown)
         return -1;
@@ -200,7 +204,7 @@ int draft_bind_keep(draft *d, op *x, int i, span *where)
             continue;
         }
         if (n->keep_buffer[k] < 0)
-            n->keep_buffer[k] = draft_buffer(d, 4 * slot_elements(s) * (slot_grows(s) ? d->p->capacity : 1));
+            n->keep_buffer[k] = draft_buffer(d, slot_elements(s), slot_grows(s) ? d->p->capacity : 1);
         if (n->keep_buffer[k] < 0 || draft_bind_buffer(d, x, n->keep_buffer[k], s) != PLN_OK)
             return error_memory(d->e);
     }
@@ -217,8 +221,12 @@ int draft_bind_scratch(draft *d, op *x, int i, span *where)
             continue;
         where->n++;
         int64_t samples = !slot_grows(s) ? 1 : x->piecewise ? d->p->piece : d->p->capacity;
-        int64_t bytes = (4 * slot_elements(s) * samples + 63) / 64 * 64;
-        int b = draft_buffer(d, bytes * (x->piecewise ? d->p->lanes : 1));
+        int64_t floats;
+        if (__builtin_mul_overflow(slot_elements(s), samples, &floats) || floats > BUFFER_MOST / 4)
+            return error_memory(d->e);
+        floats = (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+        int64_t bytes = 4 * floats;
+        int b = draft_buffer(d, floats, x->piecewise ? d->p->lanes : 1);
         if (b < 0)
             return error_memory(d->e);
         draft_touch(d, b, x->region);

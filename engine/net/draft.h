@@ -7,6 +7,7 @@
 
 #define PARTIAL_FLOATS 65536 /* most floats of partial gradients that pieces of one node may write */
 #define ALIGN_FLOATS   16
+#define BUFFER_MOST    (INT64_C(1) << 46) /* bytes; so that sums of them fit 64 bits */
 
 /* What is known of a node while building. */
 typedef struct draft_node {
@@ -46,8 +47,8 @@ const pln_slot *draft_slot(const draft *d, value v);
 int64_t slot_elements(const pln_slot *s);
 /* Does its first dimension grow with the batch? */
 int slot_grows(const pln_slot *s);
-/* A new buffer; -1 without memory. */
-int draft_buffer(draft *d, int64_t bytes);
+/* A new buffer for floats * times floats; -1 without memory, or when no machine has so much. */
+int draft_buffer(draft *d, int64_t floats, int64_t times);
 /* Buffer b is alive in this region. */
 void draft_touch(draft *d, int b, int region);
 /* A new operation (NULL without memory); piecewise neighbours share a region. */

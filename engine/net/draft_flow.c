@@ -7,6 +7,22 @@
 
 /* ---- what the nodes declare ---- */
 
+/* A plan may differ between modes in what it keeps, not in what comes out. */
+static int same_outputs(const node *x, const pln_plan *slots)
+{
+    int n = 0;
+    for (int i = 0; i < slots->nslots; i++) {
+        const pln_slot *s = &slots->slots[i];
+        if (s->kind != PLN_OUTPUT)
+            continue;
+        if (n == x->nout || s->rank != x->out[n].rank || s->dtype != x->out[n].dtype ||
+            memcmp(s->shape, x->out[n].shape, sizeof(int64_t) * s->rank) != 0)
+            return 0;
+        n++;
+    }
+    return n == x->nout;
+}
+
 int draft_declare(draft *d, int i)
 {
     const model *m = d->q->m;
@@ -19,6 +35,9 @@ int draft_declare(draft *d, int i)
     int status = graph_plan(m, n->l, x->in, x->nin, d->q->mode, &n->slots, d->e);
     if (status != PLN_OK)
         return status;
+    if (!same_outputs(x, &n->slots))
+        return error_set(d->e, PLN_E_INVALID, "%s%s%s: its outputs differ between training and prediction", n->l->where,
+                         n->l->where[0] ? ": " : "", n->l->entry->head->name);
     int64_t floats = 0;
     for (int k = 0; k < n->slots.nslots; k++) {
         const pln_slot *s = &n->slots.slots[k];
@@ -195,7 +214,7 @@ int draft_place_values(draft *d, int i)
             dv->buffer = draft_at(d, x->in[0])->buffer;
             continue;
         }
-        dv->buffer = draft_buffer(d, 4 * slot_elements(s) * d->p->capacity);
+        dv->buffer = draft_buffer(d, slot_elements(s), d->p->capacity);
         if (dv->buffer < 0)
             return error_memory(d->e);
     }

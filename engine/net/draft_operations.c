@@ -55,7 +55,7 @@ static int contributions(const draft *d, value v)
 
 static int new_gradient(draft *d, value v)
 {
-    int b = draft_buffer(d, 4 * slot_elements(draft_slot(d, v)) * d->p->capacity);
+    int b = draft_buffer(d, slot_elements(draft_slot(d, v)), d->p->capacity);
     return b < 0 ? error_memory(d->e) : b;
 }
 
@@ -63,10 +63,10 @@ static int new_gradient(draft *d, value v)
 static int gradient_target(draft *d, value v, int *b)
 {
     draft_value *dv = draft_at(d, v);
-    if (dv->gradient < 0 && (dv->gradient = draft_buffer(d, 4 * slot_elements(draft_slot(d, v)) * d->p->capacity)) < 0)
+    if (dv->gradient < 0 && (dv->gradient = draft_buffer(d, slot_elements(draft_slot(d, v)), d->p->capacity)) < 0)
         return error_memory(d->e);
     *b = dv->gradient;
-    if (dv->written && (*b = draft_buffer(d, 4 * slot_elements(draft_slot(d, v)) * d->p->capacity)) < 0)
+    if (dv->written && (*b = draft_buffer(d, slot_elements(draft_slot(d, v)), d->p->capacity)) < 0)
         return error_memory(d->e);
     return PLN_OK;
 }
@@ -101,9 +101,9 @@ static int add_loss(draft *d)
     if (!g)
         return error_memory(d->e);
     g->part = -1;
-    p->target_buffer = draft_buffer(d, 4 * slot_elements(d->q->target) * p->capacity);
-    p->value_buffer = draft_buffer(d, 4 * p->capacity);
-    p->scale_buffer = draft_buffer(d, 4 * p->capacity);
+    p->target_buffer = draft_buffer(d, slot_elements(d->q->target), p->capacity);
+    p->value_buffer = draft_buffer(d, 1, p->capacity);
+    p->scale_buffer = draft_buffer(d, 1, p->capacity);
     if (p->target_buffer < 0 || p->value_buffer < 0 || p->scale_buffer < 0)
         return error_memory(d->e);
     g->out = (span){0, 2};
@@ -122,8 +122,8 @@ static int add_loss(draft *d)
         status = draft_bind_buffer(d, x, p->value_buffer, &one);
     if (status == PLN_OK)
         status = draft_bind_buffer(d, x, p->scale_buffer, &one);
-    int64_t scratch = (4 * slot_elements(pred) * p->piece + 63) / 64 * 64;
-    int b = draft_buffer(d, scratch * p->lanes);
+    int64_t scratch = (4 * slot_elements(pred) * p->piece + 63) / 64 * 64; /* a piece has few samples */
+    int b = draft_buffer(d, scratch / 4, p->lanes);
     if (status != PLN_OK || b < 0)
         return error_memory(d->e);
     draft_touch(d, b, x->region);
@@ -196,7 +196,7 @@ static int bind_dparams(draft *d, op *x, int i)
             continue;
         }
         int64_t stride = (q->size + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-        int b = draft_buffer(d, 4 * stride * p->pieces);
+        int b = draft_buffer(d, stride, p->pieces);
         partial *grown = realloc(p->partials, (size_t)(p->npartials + 1) * sizeof *grown);
         if (grown)
             p->partials = grown;

@@ -28,6 +28,8 @@ static int take_name(layer *l, const option_value *v, error *e)
         return bad_host_option(l, v, "a string, at least one character long", e);
     if (strlen(v->text) > 79 || strpbrk(v->text, "/\"\\\n\r\t#"))
         return bad_host_option(l, v, "at most 79 bytes, without slash, quotes, backslash, # or line breaks", e);
+    if (!text_is_utf8(v->text))
+        return bad_host_option(l, v, "UTF-8", e);
     snprintf(l->name, sizeof l->name, "%s", v->text);
     l->named = 1;
     return PLN_OK;

@@ -153,6 +153,14 @@ static int fill_parameter(parameter *p, const pln_slot *s, const layer *l, int i
 /* A layer used again must want the parameters that it has. */
 static int same_parameters(const model *m, const layer *l, const pln_plan *plan, error *e)
 {
+    int params = 0, states = 0;
+    for (int i = 0; i < plan->nslots; i++) {
+        params += plan->slots[i].kind == PLN_PARAM;
+        states += plan->slots[i].kind == PLN_STATE;
+    }
+    if (params != l->nparameters || states != l->nstates)
+        return error_set(e, PLN_E_INVALID, "%s '%s' is used twice and declares other parameters the second time",
+                         l->entry->head->name, l->name);
     for (uint32_t kind = PLN_PARAM, at = (uint32_t)l->parameters; kind <= PLN_STATE; kind++)
         for (int i = 0; i < plan->nslots; i++) {
             const pln_slot *s = &plan->slots[i];
@@ -296,7 +304,7 @@ static void name_activation(layer *l)
 {
     layer *a = l->activation;
     if (!a->number && !a->named) {
-        snprintf(a->name, sizeof a->name, "%.60s.activation", l->name);
+        snprintf(a->name, sizeof a->name, "%.79s.activation", l->name);
         a->named = 1;
         snprintf(a->where, sizeof a->where, "%s", l->where);
     }

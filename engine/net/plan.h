@@ -130,7 +130,7 @@ typedef struct plan_batch {
     int shuffled;
     const float *class_weight; /* [nclass_weight] or NULL */
     int64_t nclass_weight;
-    const float *sample_weight; /* by sample number of the set, or NULL */
+    const float *sample_weight; /* [set->count], by number in the view, or NULL */
     uint64_t step;
 } plan_batch;
 

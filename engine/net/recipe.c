@@ -109,8 +109,13 @@ static json_t *part_json(const recipe_part *p)
 json_t *recipe_json(const recipe *r)
 {
     json_t *metrics = json_array();
+    int failed = !metrics;
     for (int i = 0; i < r->nmetrics; i++)
-        json_array_append_new(metrics, part_json(&r->metrics[i]));
+        failed |= json_array_append_new(metrics, part_json(&r->metrics[i])) != 0;
+    if (failed) {
+        json_decref(metrics);
+        return NULL;
+    }
     return json_pack("{s:o, s:o, s:o, s:f, s:f, s:f}", "optimizer", part_json(&r->optimizer), "loss",
                      part_json(&r->loss), "metrics", metrics, "clipvalue", r->clipvalue, "clipnorm", r->clipnorm,
                      "global_clipnorm", r->global_clipnorm);

@@ -127,7 +127,9 @@ static int by_place(const void *a, const void *b)
 {
     const weights_tensor *const *x = a, *const *y = b;
     const char *p = (*x)->data, *q = (*y)->data;
-    return p < q ? -1 : p > q;
+    if (p != q)
+        return p < q ? -1 : 1;
+    return (*x)->count < (*y)->count ? -1 : (*x)->count > (*y)->count; /* an empty one comes first */
 }
 
 /* The data must be covered without holes and overlaps. */

@@ -48,7 +48,7 @@ static void gather_scale(const plan_batch *b, const int64_t *which, const pln_te
     for (int64_t i = 0; i < n; i++) {
         float w = 1.0f;
         if (b->sample_weight)
-            w *= b->sample_weight[dataset_at(b->set, which[i])];
+            w *= b->sample_weight[which[i]];
         if (b->class_weight && target->dtype == PLN_I32) {
             int32_t label = ((const int32_t *)target->data)[i];
             w *= label >= 0 && label < b->nclass_weight ? b->class_weight[label] : 1.0f;
@@ -155,6 +155,7 @@ static int run_piece(void *context, int64_t piece, int lane)
     int64_t from = piece * r->p->piece, n = r->p->piece;
     if (from + n > r->b->n)
         n = r->b->n - from;
+    host_at_piece(piece);
     for (int i = r->first; i <= r->last; i++) {
         int status = call(r->p, &r->p->ops[i], r->b, lane, piece, from, n);
         if (status != PLN_OK)

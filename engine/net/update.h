@@ -8,7 +8,7 @@
 #include "net/train.h"
 #include "plugin/host.h"
 
-#define UPDATE_SLOTS 8
+#define UPDATE_SLOTS PLUGIN_SLOTS
 
 typedef struct update_slice {
     int parameter;

@@ -16,9 +16,13 @@ static void parameter_key(const model *m, int i, char *out, size_t size)
 static json_t *classes_json(const model *m)
 {
     json_t *list = json_array();
+    int failed = !list;
     for (int i = 0; i < m->nclasses; i++)
-        json_array_append_new(list, json_string(m->classes[i]));
-    return list;
+        failed |= json_array_append_new(list, json_string(m->classes[i])) != 0;
+    if (!failed)
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 static int set_dumped(json_t *metadata, const char *key, json_t *what)
@@ -154,6 +158,9 @@ int model_load_weights(model *m, const char *path, error *e)
 
 int model_set_classes(model *m, const char *const *classes, int n, error *e)
 {
+    for (int i = 0; i < n; i++)
+        if (!text_is_utf8(classes[i]))
+            return error_set(e, PLN_E_INVALID, "the name of class %d is not UTF-8", i);
     for (int i = 0; i < m->nclasses; i++)
         free(m->classes[i]);
     free(m->classes);

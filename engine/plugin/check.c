@@ -33,6 +33,28 @@ static size_t option_width(const pln_option *o)
     return o->type == PLN_INTS ? sizeof(int64_t) * o->max_count : 8;
 }
 
+/* What is wrong with a default or a flag, or NULL. */
+static const char *default_fault(const pln_option *o)
+{
+    int whole = o->dflt >= -9e15 && o->dflt <= 9e15 && o->dflt == (double)(int64_t)o->dflt;
+    if ((o->flags & PLN_INITIALIZER) && o->type != PLN_TEXT)
+        return "PLN_INITIALIZER belongs to options of type PLN_TEXT";
+    if (o->flags & PLN_REQUIRED)
+        return NULL;
+    if (o->type == PLN_REAL)
+        return o->dflt == o->dflt ? NULL : "its default is no number";
+    if (o->type != PLN_TEXT && !whole)
+        return "its default is no integer";
+    if (o->type == PLN_BOOL && o->dflt != 0 && o->dflt != 1)
+        return "its default is neither 0 nor 1";
+    int64_t choices = 0;
+    while (o->type == PLN_CHOICE && o->choices[choices])
+        choices++;
+    if (o->type == PLN_CHOICE && (o->dflt < 0 || o->dflt >= (double)choices))
+        return "its default is no index into its choices";
+    return NULL;
+}
+
 static int check_option(const plugin_head *head, uint32_t i, const char *path, error *e)
 {
     const pln_option *o = options_at(head, i);
@@ -49,7 +71,11 @@ static int check_option(const plugin_head *head, uint32_t i, const char *path, e
     if (o->type == PLN_INTS && !(o->flags & PLN_SPREAD) && o->count_offset == 0)
         return error_set(e, PLN_E_FORMAT, "%s: %s: option '%s' is a list and has no count_offset", path, head->name,
                          o->name);
-    if (o->offset + option_width(o) > head->opts_size || (uint64_t)o->count_offset + 8 > head->opts_size + 8ull)
+    const char *fault = default_fault(o);
+    if (fault)
+        return error_set(e, PLN_E_FORMAT, "%s: %s: option '%s': %s", path, head->name, o->name, fault);
+    uint64_t count_end = o->type == PLN_INTS && o->count_offset ? (uint64_t)o->count_offset + 8 : 0;
+    if (o->offset + option_width(o) > head->opts_size || count_end > head->opts_size)
         return error_set(e, PLN_E_FORMAT, "%s: %s: option '%s' lies outside the options struct of %u bytes", path,
                          head->name, o->name, head->opts_size);
     for (uint32_t k = 0; k < i; k++)
@@ -77,6 +103,15 @@ static const char *missing_function(const plugin_head *head)
     }
 }
 
+static int optimizer_slots(const plugin_head *head)
+{
+    const char *const *slots = ((const pln_optimizer *)(const void *)head)->slots;
+    int n = 0;
+    while (slots && n <= PLUGIN_SLOTS && slots[n])
+        n++;
+    return n;
+}
+
 static int check_head(const plugin_head *head, int number, const char *path, error *e)
 {
     if (head->kind < PLN_LAYER || head->kind > PLN_METRIC)
@@ -97,6 +132,9 @@ static int check_head(const plugin_head *head, int number, const char *path, err
     for (uint32_t i = 0; i < head->noptions; i++)
         if (check_option(head, i, path, e) != PLN_OK)
             return PLN_E_FORMAT;
+    if (head->kind == PLN_OPTIMIZER && optimizer_slots(head) > PLUGIN_SLOTS)
+        return error_set(e, PLN_E_FORMAT, "%s: %s: keeps more than %d arrays for each parameter", path, head->name,
+                         PLUGIN_SLOTS);
     const char *missing = missing_function(head);
     if (missing)
         return error_set(e, PLN_E_FORMAT, "%s: %s: the function '%s' is NULL", path, head->name, missing);

@@ -17,14 +17,22 @@ static host *behind(const pln_host *table)
     return (host *)(uintptr_t)table;
 }
 
-/* Keeps the first error alone: what follows is mostly its consequence. */
+static _Thread_local int64_t at_piece;
+
+void host_at_piece(int64_t piece)
+{
+    at_piece = piece;
+}
+
+/* Keeps the first error of the lowest piece: what follows is mostly its consequence. */
 static void report(host *h, const pln_node *node, const char *format, va_list args)
 {
     pthread_mutex_lock(&h->lock);
-    if (h->first.status == PLN_E_OK) {
+    if (h->first.status == PLN_E_OK || at_piece < h->first_piece) {
         char said[1024];
         vsnprintf(said, sizeof said, format, args);
         h->first.status = PLN_E_INVALID;
+        h->first_piece = at_piece;
         snprintf(h->first.text, sizeof h->first.text, "%s%s%s%s%s", node ? node->where : "",
                  node && node->where[0] ? ": " : "", node ? node->label : "", node && node->label[0] ? ": " : "", said);
     }
@@ -118,7 +126,7 @@ static int service_parallel_for(const pln_host *table, int64_t n, int64_t grain,
 {
     if (n <= 0)
         return PLN_OK;
-    ranges r = {.n = n, .grain = grain < 1 ? 1 : grain, .body = body, .ctx = ctx};
+    ranges r = {.n = n, .grain = grain < 1 ? 1 : grain > n ? n : grain, .body = body, .ctx = ctx};
     return lanes_run(behind(table)->pool, (n + r.grain - 1) / r.grain, run_range, &r);
 }
 
@@ -132,8 +140,11 @@ static int service_sum(const pln_host *table, int64_t n, int64_t grain, uint32_t
     memset(out, 0, width * sizeof *out);
     if (n <= 0)
         return PLN_OK;
-    ranges r = {.n = n, .grain = grain < 1 ? 1 : grain, .width = width, .sum_body = body, .ctx = ctx};
+    ranges r = {.n = n, .grain = grain < 1 ? 1 : grain > n ? n : grain, .width = width, .sum_body = body, .ctx = ctx};
     int64_t pieces = (n + r.grain - 1) / r.grain;
+    if (pieces > (INT64_C(1) << 40) / (width + 1))
+        return service_fail(table, NULL, "sum: %lld ranges of %u sums are too many; use a larger grain",
+                            (long long)pieces, width);
     size_t count = (size_t)pieces * width;
     r.sums = count <= SUM_WIDTH ? few : malloc(count * sizeof(double));
     if (!r.sums)
@@ -166,7 +177,12 @@ static int memory_or(const pln_host *table, int status, const char *what)
 {
     return status == PLN_OK ? PLN_OK
                             : service_fail(table, NULL, "%s: %s", what,
-                                           status == PLN_E_MEMORY ? "out of memory" : "arguments do not fit");
+                                           status == PLN_E_MEMORY ? "out of memory" : "unknown operation");
+}
+
+static int has_data(const pln_tensor *t)
+{
+    return t && t->data;
 }
 
 static int pass_rows_on(void *context, int64_t row, int64_t rows, float *block, int lane)
@@ -178,18 +194,35 @@ static int pass_rows_on(void *context, int64_t row, int64_t rows, float *block, 
 
 static int service_gemm(const pln_host *table, const pln_gemm *g)
 {
+    if (g->size < PLN_SIZE_TO(pln_gemm, colsum) || g->m < 0 || g->n < 0 || g->k < 0 || !g->c || !has_data(g->a) ||
+        !has_data(g->b))
+        return service_fail(table, NULL,
+                            "gemm: its size field is too small, a dimension is negative, or an operand has no data "
+                            "(declare PLN_KEEP_INPUT or PLN_KEEP_OUTPUT for what backward reads)");
     host_sink *sink = g->c->data ? NULL : g->c->host;
+    if (!sink && !g->c->data)
+        return service_fail(table, NULL, "gemm: the result has no data");
     if (!sink)
         return memory_or(table, gemm_run(behind(table)->pool, g), "gemm");
     if (g->off_c != 0 || g->ldc != g->n)
         return service_fail(table, NULL, "gemm: a PLN_GRAD_ONCE gradient must be the whole result");
     sink->length = g->n;
     int status = gemm_run_into(behind(table)->pool, g, pass_rows_on, sink);
-    return status == PLN_E_MEMORY ? memory_or(table, status, "gemm") : status;
+    return status == PLN_E_MEMORY ? memory_or(table, status, "gemm")
+           : status == PLN_OK     ? PLN_OK
+                                  : service_fail(table, NULL, "the optimizer failed on a finished gradient");
 }
 
 static int service_conv(const pln_host *table, const pln_conv *c)
 {
+    int reads = c->pass == PLN_CONV_FORWARD  ? has_data(c->x) && has_data(c->w)
+                : c->pass == PLN_CONV_DINPUT ? has_data(c->w) && has_data(c->y)
+                                             : has_data(c->x) && has_data(c->y);
+    if (c->size < PLN_SIZE_TO(pln_conv, beta) || !c->out || !reads || c->pass < PLN_CONV_FORWARD ||
+        c->pass > PLN_CONV_DWEIGHT)
+        return service_fail(table, NULL,
+                            "conv: its size field is too small, its pass is unknown, or an operand has no data "
+                            "(declare PLN_KEEP_INPUT or PLN_KEEP_OUTPUT for what backward reads)");
     host_sink *sink = c->out->data ? NULL : c->out->host;
     if (sink) {
         pln_conv into = *c;
@@ -268,12 +301,21 @@ int host_take_error(host *h, int status, error *e)
     return status;
 }
 
+/* Of one sample. */
+static int64_t elements(const pln_slot *s)
+{
+    int64_t n = 1;
+    for (uint32_t i = 0; i < s->rank; i++)
+        n *= s->shape[i] == PLN_BATCH ? 1 : s->shape[i];
+    return n;
+}
+
 int host_plan(host *h, const pln_layer *type, const void *opts, int mode, const pln_slot *const *in, uint32_t nin,
               const pln_node *node, pln_plan *plan, error *e)
 {
     plan->node = node;
     plan->nslots = 0;
-    int outputs = 0, status = host_take_error(h, type->plan(&h->table, plan, opts, mode, in, nin), e);
+    int outputs = 0, views = 0, status = host_take_error(h, type->plan(&h->table, plan, opts, mode, in, nin), e);
     if (status != PLN_OK)
         return status;
     for (int i = 0; i < plan->nslots; i++) {
@@ -284,7 +326,17 @@ int host_plan(host *h, const pln_layer *type, const void *opts, int mode, const 
         if (names_input && s->index >= nin)
             return error_set(e, PLN_E_INVALID, "%s: slot %d means input %u; there are %u", node->label, i + 1, s->index,
                              nin);
+        if (s->kind == PLN_KEEP_OUTPUT && s->index >= PLAN_SLOTS / 8)
+            return error_set(e, PLN_E_INVALID, "%s: slot %d means output %u", node->label, i + 1, s->index);
+        if (s->kind == PLN_OUTPUT && (s->flags & PLN_VIEW)) {
+            views++;
+            if (elements(s) != elements(in[s->index]) || s->dtype != in[s->index]->dtype)
+                return error_set(e, PLN_E_INVALID, "%s: a view must have as many elements as its input, and their type",
+                                 node->label);
+        }
     }
+    if (views && outputs != 1)
+        return error_set(e, PLN_E_INVALID, "%s: a view must be the only output", node->label);
     if (outputs < 1)
         return error_set(e, PLN_E_INVALID, "%s: declares no output", node->label);
     return PLN_OK;

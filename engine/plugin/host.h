@@ -46,8 +46,12 @@ typedef struct host {
     pln_host table; /* first: plugins hand it back to us */
     lanes *pool;
     pthread_mutex_t lock;
-    error first; /* status 0: none */
+    error first;         /* status 0: none */
+    int64_t first_piece; /* the piece that reported it */
 } host;
+
+/* Which piece of the batch this thread works on from now on; errors of the lowest piece win, whatever lane was faster. */
+void host_at_piece(int64_t piece);
 
 void host_open(host *h, lanes *pool);
 void host_free(host *h);

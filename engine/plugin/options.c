@@ -293,6 +293,8 @@ static int put_default(const pln_option *o, options *out)
     case PLN_INTS:
         for (uint32_t i = 0; (o->flags & PLN_SPREAD) && i < o->max_count; i++)
             memcpy(at + i * sizeof integer, &integer, sizeof integer);
+        if ((o->flags & PLN_SPREAD) && o->count_offset)
+            memcpy(base + o->count_offset, &(int64_t){o->max_count}, sizeof(int64_t));
         return 1;
     default:
         memcpy(at, &integer, sizeof integer);
@@ -402,7 +404,7 @@ static json_t *option_json(const pln_option *o, const char *base)
         return json_string(o->choices[integer]);
     case PLN_REAL:
         memcpy(&real, at, sizeof real);
-        return json_real(real);
+        return isfinite(real) ? json_real(real) : json_null(); /* only a default can be infinite */
     case PLN_TEXT:
         memcpy(&s, at, sizeof s);
         return s ? json_string(s) : json_null();
@@ -410,6 +412,10 @@ static json_t *option_json(const pln_option *o, const char *base)
     json_t *list = json_array();
     if (o->count_offset)
         memcpy(&count, base + o->count_offset, sizeof count);
+    if (count == 0) { /* a list that was not given */
+        json_decref(list);
+        return json_null();
+    }
     for (int64_t i = 0; list && i < count; i++) {
         memcpy(&integer, at + (size_t)i * sizeof integer, sizeof integer);
         json_array_append_new(list, json_integer(integer));

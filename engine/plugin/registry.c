@@ -257,12 +257,28 @@ static int open_file(registry *r, const char *path, int first, error *e)
     return add_entries(r, p, r->loaded[r->nloaded - 1], first, e);
 }
 
+/* The types of a file that is open already come before all others. */
+static void move_to_front(registry *r, const char *path)
+{
+    int front = 0;
+    for (int i = 0; i < r->nentries; i++) {
+        plugin_entry *entry = r->entries[i];
+        if (strcmp(entry->path, path) != 0)
+            continue;
+        memmove(r->entries + front + 1, r->entries + front, (size_t)(i - front) * sizeof(plugin_entry *));
+        r->entries[front++] = entry;
+    }
+}
+
 int registry_load(registry *r, const char *path, error *e)
 {
     char real[PATH_MAX];
     if (!realpath(path, real))
         return error_system(e, errno, "cannot open the plugin %s", path);
-    return open_file(r, real, 1, e);
+    int known = is_loaded(r, real), status = open_file(r, real, 1, e);
+    if (status == PLN_OK && known)
+        move_to_front(r, real);
+    return status;
 }
 
 const char **registry_names(registry *r, uint32_t kind)

@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "perilune/plugin.h"
 
+#define PLUGIN_SLOTS 8 /* most arrays that an optimizer keeps for each parameter */
+
 /* What all descriptors begin with. */
 typedef struct plugin_head {
     PLN_DESCRIPTOR;

@@ -339,9 +339,14 @@ static int set_rate(lua_State *L)
     error e;
     recipe *r = script_check(L, 1, &recipe_type);
     option_value v = {.name = "learning_rate", .kind = VALUE_REAL, .real = luaL_checknumber(L, 2)};
-    if (options_set(r->optimizer.entry->head, &r->optimizer.opts, &v, &e) != PLN_OK)
-        return script_raise(L, &e);
-    return 0;
+    const plugin_head *head = r->optimizer.entry->head;
+    for (uint32_t i = 0; i < head->noptions; i++) {
+        const pln_option *o = options_at(head, i);
+        if (strcmp(o->name, v.name) == 0 && (o->flags & PLN_LIVE) &&
+            options_set(head, &r->optimizer.opts, &v, &e) != PLN_OK)
+            return script_raise(L, &e);
+    }
+    return 0; /* an optimizer without a live rate has none that could have changed */
 }
 
 /* -------------------------------------------------------------------------------------------- its files ---- */

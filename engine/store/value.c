@@ -49,7 +49,8 @@ double store_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return (double)((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000) / 1000.0;
+    int64_t milliseconds = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (double)milliseconds / 1000.0;
 }
 
 /* Days since 1970 of a date in the Gregorian calendar, and back (Howard Hinnant, "chrono-compatible low-level date

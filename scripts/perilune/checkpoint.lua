@@ -186,8 +186,8 @@ end
 function checkpoint.read(bytes)
    local ok, saved = pcall(plain.decode, bytes)
    if not ok or type(saved) ~= "table" or saved.version ~= 1 then return nil end
-   saved.epochs = plain.decode(saved.epochs)
-   return saved
+   ok, saved.epochs = pcall(plain.decode, saved.epochs)
+   return ok and saved or nil
 end
 
 --- Restores the fit of a recorded run from its checkpoint, if there is one; returns what Lua kept, or nil.
@@ -195,7 +195,12 @@ function checkpoint.restore(f)
    local path = f.run:folder() .. "/" .. NAME
    core.sweep_folder(f.run:folder())
    if not core.exists(path) then return nil end
-   return checkpoint.read(f.trainer:restore(path))
+   local saved = checkpoint.read(f.trainer:restore(path))
+   if not saved then
+      error(("the checkpoint %s was written by another version, or is damaged; remove it to train run %d from its beginning")
+         :format(path, f.run:id()), 0)
+   end
+   return saved
 end
 
 return checkpoint

@@ -94,14 +94,12 @@ class Page:
         own = {k: v for k, v in os.environ.items() if not k.startswith(("PERILUNE_", "XDG_"))}
         own.update(PATH=f"{build}:{os.environ['PATH']}", HOME=str(self.folder), LC_ALL="C.UTF-8", NO_COLOR="1",
                    PKG_CONFIG_PATH=str(build / "meson-uninstalled"))
-        if self.mnist:
-            own["PERILUNE_DATA"] = self.mnist
         return own
 
-    def run(self, command):
+    def run(self, command, more=None):
         """Returns (exit status, output); a test that hangs is one that failed."""
         try:
-            done = subprocess.run(command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, text=True,
+            done = subprocess.run(command, cwd=self.folder, env={**self.environment, **(more or {})}, stdin=subprocess.DEVNULL, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIME_LIMIT,
                                   errors="replace")
             return done.returncode, done.stdout
@@ -117,8 +115,8 @@ class Page:
             file.write(block.text)
         return "ok", ""
 
-    def execute(self, command, fails=False):
-        status, self.output = self.run(command)
+    def execute(self, command, fails=False, more=None):
+        status, self.output = self.run(command, more)
         if self.options.show:
             print(self.output, file=sys.stderr)
         if (status != 0) == fails:
@@ -147,7 +145,8 @@ class Page:
                 return "skip", "installs or builds"
             if "data" in block.words and not (self.mnist and pathlib.Path(self.mnist, "mnist").is_dir()):
                 return "skip", "needs MNIST in $PERILUNE_DATA"
-            return self.execute(["bash", "-euo", "pipefail", "-c", block.text], "fails" in block.words)
+            real = {"PERILUNE_DATA": self.mnist} if "data" in block.words else {}
+            return self.execute(["bash", "-euo", "pipefail", "-c", block.text], "fails" in block.words, real)
         if block.language == "sql":
             if not (self.folder / "perilune.db").exists():
                 self.execute(["perilune", "run", "--quiet", "experiments/xor.lua"])

@@ -76,6 +76,9 @@ static void a_bad_plugin_is_refused_with_a_sentence(void **state)
         {"bad_kind.so", "descriptor 1 has the unknown kind 99"},
         {"bad_name.so", "'two words' is no type name"},
         {"bad_option.so", "option 'outside' lies outside the options struct of 8 bytes"},
+        {"bad_choice.so", "option 'far': its default is no index into its choices"},
+        {"bad_initializer.so", "option 'many': PLN_INITIALIZER belongs to options of type PLN_TEXT"},
+        {"bad_count.so", "option 'list' lies outside the options struct of 8 bytes"},
         {"bad_function.so", "the function 'plan' is NULL"},
         {"bad_empty.so", "lacks id, version or descriptors"},
         {"bad_symbol.so", "it exports no symbol 'perilune_plugin'"},
@@ -131,6 +134,8 @@ static void a_plan_that_declares_nonsense_is_refused_at_the_line(void **state)
                         "x.lua:5: Good: slot 1 (no name) is wrong: an output's first dimension must be PLN_BATCH");
     assert_int_equal(apply_good("bad_index.so"), PLN_E_INVALID);
     assert_non_null(strstr(why.text, "slot 1 means input 5; there are 1"));
+    assert_int_equal(apply_good("bad_view.so"), PLN_E_INVALID);
+    assert_non_null(strstr(why.text, "a view must have as many elements as its input"));
     assert_int_equal(apply_good("bad_silent.so"), PLN_E_INVALID);
     assert_non_null(strstr(why.text, "did not say why"));
 }

@@ -346,9 +346,21 @@ static void a_locale_with_a_decimal_comma_changes_nothing(void **state)
     freelocale(comma);
 }
 
+static void utf8_is_told_from_what_is_not(void **state)
+{
+    (void)state;
+    assert_true(text_is_utf8("") && text_is_utf8("plain") && text_is_utf8("\xe6\x95\xb0\xe5\xad\x97") &&
+                text_is_utf8("\xf0\x9f\x98\x80"));
+    const char *const bad[] = {"\xe9", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                               "\x80", "\xe6\x95"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(text_is_utf8(bad[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(utf8_is_told_from_what_is_not),
         cmocka_unit_test(a_text_grows_and_always_ends_with_a_zero),
         cmocka_unit_test(bytes_with_zeros_in_them_are_kept),
         cmocka_unit_test(an_impossible_size_fails_and_leaves_the_text_as_it_was),

@@ -319,6 +319,58 @@ static void class_weight_zero_hides_a_class(void **state)
     recipe_free(&r);
 }
 
+/* One weight for each sample of the view: of a slice and of a pick as of the whole set. */
+static void sample_weights_follow_the_view(void **state)
+{
+    setup *s = *state;
+    double loss[3];
+    float weights[16];
+    for (int i = 0; i < 16; i++)
+        weights[i] = i == 5 ? 1.0f : 0.0f;
+    for (int kind = 0; kind < 3; kind++) { /* sample 105 alone, by a slice, a pick, and as a set of one */
+        const int64_t which[16] = {9, 8, 7, 6, 5, 105, 4, 3, 2, 1, 0, 10, 11, 12, 13, 14};
+        dataset *view;
+        trainer *t;
+        trainer_event x;
+        if (kind == 0)
+            DONE(dataset_slice(s->train, 100, 116, &view, &why));
+        else if (kind == 1)
+            DONE(dataset_pick(s->train, which, 16, &view, &why));
+        else
+            DONE(dataset_slice(s->train, 105, 106, &view, &why));
+        model *m = small_cnn(s->plugins, 1);
+        recipe r = {0};
+        DONE(recipe_optimizer(&r, s->plugins, "SGD", NULL, 0, &why));
+        DONE(recipe_loss(&r, s->plugins, "sparse_categorical_crossentropy", NULL, 0, &why));
+        fit_options o = {
+            .train = view, .epochs = 1, .batch_size = 16, .seed = 7, .sample_weight = kind < 2 ? weights : NULL};
+        DONE(trainer_open(m, &r, &o, NULL, &t, &why));
+        DONE(trainer_next(t, 1, 1e9, &x, &why));
+        loss[kind] = x.loss * (kind < 2 ? 16 : 1);
+        trainer_free(t);
+        model_free(m);
+        recipe_free(&r);
+        dataset_free(view);
+    }
+    assert_true(loss[0] > 0.1);
+    assert_true(fabs(loss[0] - loss[2]) < 0.5 * loss[2]); /* dropout differs with the sample's place in the batch */
+    assert_true(fabs(loss[0] - loss[1]) < 1e-6);
+}
+
+static void a_batch_that_no_memory_can_hold_is_refused(void **state)
+{
+    setup *s = *state;
+    model *m = new_model(s->plugins);
+    value at = {-1, 0};
+    int64_t bytes;
+    CHAIN(m, &at, "Input", LIST(NULL, 1, 1, 1));
+    CHAIN(m, &at, "ZeroPadding2D", LIST("padding", 1048575, 0, 1048575, 0));
+    finish_model(m, at, 1);
+    assert_int_equal(plan_memory(m, NULL, 4194304, &bytes, &why), PLN_E_MEMORY);
+    assert_int_equal(plan_memory(m, NULL, 2097152, &bytes, &why), PLN_E_MEMORY);
+    model_free(m);
+}
+
 static void a_prediction_does_not_depend_on_the_batch(void **state)
 {
     setup *s = *state;
@@ -401,6 +453,8 @@ int main(void)
         cmocka_unit_test(a_label_out_of_range_is_named),
         cmocka_unit_test(clipping_bounds_the_step),
         cmocka_unit_test(class_weight_zero_hides_a_class),
+        cmocka_unit_test(sample_weights_follow_the_view),
+        cmocka_unit_test(a_batch_that_no_memory_can_hold_is_refused),
         cmocka_unit_test(a_prediction_does_not_depend_on_the_batch),
         cmocka_unit_test(the_fingerprint_follows_what_matters),
         cmocka_unit_test(absurd_options_are_refused),

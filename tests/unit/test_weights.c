@@ -169,6 +169,49 @@ static void a_model_whose_plugin_is_missing_says_which(void **state)
     json_decref(j);
 }
 
+static void options_left_at_their_defaults_survive_a_file(void **state)
+{
+    (void)state;
+    model *m = new_model(plugins), *back;
+    value at = {-1, 0};
+    CHAIN(m, &at, "Input", LIST(NULL, 4, 4, 1));
+    chain(m, &at, "ZeroPadding2D", NULL, 0);
+    chain(m, &at, "MaxPooling2D", NULL, 0);
+    chain(m, &at, "ReLU", NULL, 0);
+    finish_model(m, at, 1);
+    DONE(model_save(m, path, NULL, &why));
+    DONE(model_load(plugins, path, &back, &why));
+    assert_int_equal(back->nnodes, m->nnodes);
+    model_free(m);
+    model_free(back);
+}
+
+static void names_that_are_no_utf8_are_refused_at_once(void **state)
+{
+    (void)state;
+    model *m = small_cnn(plugins, 1);
+    layer *l;
+    const char *const classes[] = {"a", "b\xe9", "c"};
+    assert_int_equal(model_set_classes(m, classes, 3, &why), PLN_E_INVALID);
+    assert_string_equal(why.text, "the name of class 1 is not UTF-8");
+    const option_value v[] = {INTEGER("units", 1), TEXT("name", "caf\xe9")};
+    assert_int_equal(layer_make(plugins, "Dense", v, 2, "x.lua:1", &l, &why), PLN_E_INVALID);
+    assert_string_equal(why.text, "x.lua:1: Dense: option 'name' must be UTF-8");
+    model_free(m);
+}
+
+static void an_empty_tensor_may_share_its_place(void **state)
+{
+    (void)state;
+    weights_file *f;
+    const char *header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+                         "\"b\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}";
+    write_file(strlen(header), header, 4);
+    DONE(weights_open(path, &f, &why));
+    assert_int_equal(weights_count(f), 2);
+    weights_close(f);
+}
+
 static void damaged_architectures_are_refused(void **state)
 {
     (void)state;
@@ -200,6 +243,9 @@ int main(void)
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
         cmocka_unit_test(a_missing_file_and_folder_are_named),
         cmocka_unit_test(a_model_whose_plugin_is_missing_says_which),
+        cmocka_unit_test(options_left_at_their_defaults_survive_a_file),
+        cmocka_unit_test(names_that_are_no_utf8_are_refused_at_once),
+        cmocka_unit_test(an_empty_tensor_may_share_its_place),
         cmocka_unit_test(damaged_architectures_are_refused),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -15,6 +15,9 @@ __attribute__((unused)) static int plan(const pln_host *h, pln_plan *p, const vo
 #ifdef BAD_SLOT
     out.shape[0] = 7;
 #endif
+#ifdef BAD_VIEW
+    out.shape[1] *= 1000;
+#endif
 #ifdef BAD_INDEX
     out.index = 5;
 #endif
@@ -28,7 +31,23 @@ __attribute__((unused)) static int plan(const pln_host *h, pln_plan *p, const vo
 #endif
 }
 
-#ifdef BAD_OPTION
+#ifdef BAD_CHOICE
+static const char *const CHOICES[] = {"one", "two", NULL};
+static const pln_option OPTIONS[] = {
+    {.name = "far", .help = "its default is no choice", .type = PLN_CHOICE, .dflt = 7000, .choices = CHOICES},
+};
+#define BAD_OPTION
+#elif defined(BAD_INITIALIZER)
+static const pln_option OPTIONS[] = {
+    {.name = "many", .help = "an initializer that is a number", .type = PLN_INT, .flags = PLN_INITIALIZER},
+};
+#define BAD_OPTION
+#elif defined(BAD_COUNT)
+static const pln_option OPTIONS[] = {
+    {.name = "list", .help = "its count lies outside the struct", .type = PLN_INTS, .max_count = 1, .count_offset = 8},
+};
+#define BAD_OPTION
+#elif defined(BAD_OPTION)
 static const pln_option OPTIONS[] = {
     {.name = "outside", .help = "lies outside the struct", .type = PLN_INT, .offset = 4096},
 };

@@ -80,6 +80,9 @@ static void print_head(const store_detail *d, const view_style *style)
         flow_item(&f, ink, "%s", r->message);
     if (r->message && *r->message && r->source && r->line)
         flow_item(&f, INK_PLAIN, "%s:%lld", r->source, (long long)r->line);
+    if (r->state == STORE_LOST)
+        flow_item(&f, ink, "its process is gone; perilune resume %lld goes on from its last checkpoint",
+                  (long long)r->id);
     flow_end(&f);
 }
 

@@ -9,6 +9,16 @@ local text = load "text"
 
 local evaluate = {}
 
+-- What evaluate returns prints as "loss 0.0803   accuracy 0.9771".
+local Results = { __name = "results" }
+Results.__tostring = function(self)
+   local words = {}
+   for _, name in ipairs(text.keys(self)) do
+      if name ~= "loss" then words[#words + 1] = ("%s %s"):format(name, text.metric(self[name])) end
+   end
+   return table.concat({ "loss " .. text.metric(self.loss), table.unpack(words) }, "   ")
+end
+
 function evaluate.evaluate(self, set, given)
    if not data.is(set) then text.fail("evaluate wants a data set, got %s", text.show(set)) end
    if not self.recipe then text.fail("evaluate: compile the model first, so that loss and metrics are known") end
@@ -17,7 +27,7 @@ function evaluate.evaluate(self, set, given)
    local handle = model.ready(self, set.shape)
    local values = core.evaluate(handle, self.recipe, set.handle, math.min(o.batch_size, #set))
    session.evaluated(self.run, set, values)
-   return values
+   return setmetatable(values, Results)
 end
 
 return evaluate

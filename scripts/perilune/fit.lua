@@ -6,6 +6,7 @@
 local core, load = ...
 local callbacks = load "callbacks"
 local checkpoint = load "checkpoint"
+local data = load "data"
 local model = load "model"
 local options = load "options"
 local replay = load "replay"
@@ -288,6 +289,10 @@ end
 
 --- Trains `self` (a model) as the options say; returns the history.
 function fit.fit(self, given)
+   local first = type(given) == "table" and not data.is(given) and given[1]
+   if type(first) == "table" and not data.is(first) then
+      text.fail("fit needs a data set; make one of Lua tables with lab.data.table { inputs = ..., targets = ... }")
+   end
    local o = options.read("fit", given, rules)
    if not self.recipe then text.fail("fit: compile the model first, model:compile { optimizer = ..., loss = ... }") end
    local train_set, validation = split(o)

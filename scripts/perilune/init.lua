@@ -25,7 +25,9 @@ local parts = {
 local function names()
    local list = { "seed" }
    for name in pairs(lab) do list[#list + 1] = name end
-   for name in pairs(parts) do list[#list + 1] = name end
+   for name in pairs(parts) do
+      if not rawget(lab, name) then list[#list + 1] = name end
+   end
    for _, name in ipairs(core.files "callbacks/") do list[#list + 1] = name end
    return list
 end

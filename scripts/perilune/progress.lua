@@ -30,6 +30,12 @@ function progress.say(line)
    core.say(line .. "\n")
 end
 
+--- The same, also when --quiet was asked for: something is probably not as meant.
+function progress.warn(line)
+   clear()
+   core.say(line .. "\n")
+end
+
 local function width(s) return utf8.len(s) or #s end
 
 -------------------------------------------------------------------------------------------------- the header

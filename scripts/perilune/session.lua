@@ -446,7 +446,9 @@ end
 --- At a run's start: what --set named and nothing has asked for so far.
 function session.warn_unasked()
    local name, hint = unasked()
-   if name then session.say(("note: no lab.param has asked for --set %s so far%s"):format(name, hint)) end
+   if name then
+      load "progress".warn(("note: no lab.param has asked for --set %s so far%s"):format(name, hint))
+   end
 end
 
 return session

@@ -197,8 +197,8 @@ function checkpoint.restore(f)
    if not core.exists(path) then return nil end
    local saved = checkpoint.read(f.trainer:restore(path))
    if not saved then
-      error(("the checkpoint %s was written by another version, or is damaged; remove it to train run %d from its start")
-         :format(path, f.run:id()), 0)
+      local what = "the checkpoint %s was written by another version, or is damaged; remove it to train run %d anew"
+      error(what:format(path, f.run:id()), 0)
    end
    return saved
 end

@@ -65,7 +65,8 @@ class Test:
 
     def run(self, *words, env=None, stdin=b"", **options):
         everything = dict(self.env, **(env or {}))
-        return Result(subprocess.run([PROGRAM, *words], env=everything, input=stdin, cwd=self.folder, timeout=240,
+        options["cwd"] = options.get("cwd") or self.folder
+        return Result(subprocess.run([PROGRAM, *words], env=everything, input=stdin, timeout=240,
                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options))
 
     def train(self, *words):

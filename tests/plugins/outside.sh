@@ -28,18 +28,18 @@ check() { # check NAME COMMAND…: one line of TAP
 }
 
 echo "1..10"
-check "it installs" env DESTDIR="$there/root" meson install -C "$build" --no-rebuild --quiet
+check "it installs" env DESTDIR="$there/dest" meson install -C "$build" --no-rebuild --quiet
 [ $bad = 0 ] || exit 1
 
-pc=$(find "$there/root" -name perilune-plugin.pc -print -quit)
+pc=$(find "$there/dest" -name perilune-plugin.pc -print -quit)
 export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 # where the prefix is /usr
-export PKG_CONFIG_SYSROOT_DIR=$there/root PKG_CONFIG_LIBDIR=${pc%/*}
+export PKG_CONFIG_SYSROOT_DIR=$there/dest PKG_CONFIG_LIBDIR=${pc%/*}
 PKG_CONFIG_LIBDIR+=:$(pkg-config --variable pc_path pkg-config)
 read -ra plugin_flags < <(pkg-config --cflags perilune-plugin)
 read -ra embed_flags < <(pkg-config --cflags perilune)
 read -ra embed_libs < <(pkg-config --libs perilune)
-libraries=$(find "$there/root" -name 'libperilune.so' -printf '%h' -quit)
-plugins=$there/root$(env -u PKG_CONFIG_SYSROOT_DIR pkg-config --variable plugindir perilune-plugin)
+libraries=$(find "$there/dest" -name 'libperilune.so' -printf '%h' -quit)
+plugins=$there/dest$(env -u PKG_CONFIG_SYSROOT_DIR pkg-config --variable plugindir perilune-plugin)
 strict=(-Wall -Wextra -pedantic -Werror -fsyntax-only)
 
 alone() { # alone FLAG… HEADER: a file that has nothing but the header
@@ -77,7 +77,7 @@ tidy() {
     echo "${plugin_flags[*]} / ${embed_flags[*]} / ${embed_libs[*]}"
     for flag in "${plugin_flags[@]}" "${embed_flags[@]}" "${embed_libs[@]}"; do
         case $flag in
-        -I"$there"/root/* | -L"$there"/root/* | -lperilune) ;;
+        -I"$there"/dest/* | -L"$there"/dest/* | -lperilune) ;;
         *) echo "unexpected: $flag" && return 1 ;;
         esac
     done

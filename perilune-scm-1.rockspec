@@ -11,5 +11,5 @@ dependencies = { "lua >= 5.4, < 5.5" }
 build = {
    type = "command",
    build_command = "meson setup build-rock -Dtests=false --prefix=$(PREFIX) && ninja -C build-rock",
-   install_command = "meson install -C build-rock && install -D build-rock/lua/perilune.so $(LIBDIR)/perilune.so",
+   install_command = "meson install -C build-rock && install -D build-rock/engine/script/perilune.so $(LIBDIR)/perilune.so",
 }

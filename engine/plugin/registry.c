@@ -92,7 +92,7 @@ static int add_own_folders(registry *r)
     int known = dladdr((void *)(uintptr_t)&registry_open, &info) && info.dli_fname;
     /* a program found through $PATH is known by its bare name */
     if (known && realpath(strchr(info.dli_fname, '/') ? info.dli_fname : "/proc/self/exe", self)) {
-        for (int up = 0; up < 2; up++) {
+        for (int up = 0; up < 3; up++) {
             char *slash = strrchr(self, '/');
             if (!slash)
                 break;

@@ -195,10 +195,3 @@ void trainer_position(const trainer *t, int64_t *epoch, int64_t *batch, uint64_t
     *batch = t->at.batch;
     *step = t->at.step;
 }
-
-const double *trainer_epochs(const trainer *t, int64_t *rows, int64_t *columns)
-{
-    *rows = t->at.epoch - t->o.initial_epoch;
-    *columns = TRAINER_COLUMNS(t->r->nmetrics);
-    return t->history;
-}

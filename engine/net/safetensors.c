@@ -225,11 +225,6 @@ int weights_count(const weights_file *f)
     return f->n;
 }
 
-const weights_tensor *weights_at(const weights_file *f, int i)
-{
-    return &f->tensors[i];
-}
-
 const char *weights_metadata(const weights_file *f, const char *key)
 {
     return json_string_value(json_object_get(json_object_get(f->header, "__metadata__"), key));

@@ -100,9 +100,6 @@ int trainer_restore_with(trainer *t, const char *path, void **extra, size_t *cou
 /* Where it stands: epochs finished, batches done in the current one, batches done in all. */
 void trainer_position(const trainer *t, int64_t *epoch, int64_t *batch, uint64_t *step);
 
-/* The finished epochs' records: [rows][columns] of loss, metrics, val_loss, val_metrics; the trainer's own. */
-const double *trainer_epochs(const trainer *t, int64_t *rows, int64_t *columns);
-
 /* Loss and metrics of `m` on a data set. values[0] is the loss, then r's metrics. */
 int evaluate(model *m, recipe *r, const dataset *set, int64_t batch_size, lanes *pool, double *values, error *e);
 

@@ -21,7 +21,6 @@ int weights_open(const char *path, weights_file **out, error *e);
 void weights_close(weights_file *f);
 const weights_tensor *weights_find(const weights_file *f, const char *name);
 int weights_count(const weights_file *f);
-const weights_tensor *weights_at(const weights_file *f, int i);
 /* A string of the metadata, or NULL. */
 const char *weights_metadata(const weights_file *f, const char *key);
 
